@@ -1,0 +1,1 @@
+"""Faust agents: take a chunk, look up, decide, store, send."""

@@ -1,0 +1,1 @@
+"""Settings, Kafka clients, embedded services, telemetry, and the ``fillstream`` command."""

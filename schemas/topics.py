@@ -1,0 +1,74 @@
+"""Every topic: its schema, its key, and how the broker must keep it. The one place that knows."""
+
+from collections.abc import Iterator
+from typing import Final
+
+import msgspec
+
+from domain import messages, state
+
+APPLICATION: Final = "fillstream"
+DAY_MS: Final = 86_400_000
+
+
+class Topic(msgspec.Struct, frozen=True, kw_only=True):
+    """A topic as it must be on the broker.
+
+    *stamped_by_broker* makes the broker write each record's timestamp (``message.timestamp.type=LogAppendTime``):
+    decisions take their time from it, and a producer's clock must not decide about money.
+    """
+
+    name: str
+    value: type[messages.Message]
+    key: str
+    compacted: bool = False
+    stamped_by_broker: bool = False
+    retention_ms: int = 7 * DAY_MS
+
+    def config(self) -> dict[str, str]:
+        """The topic's settings, by their Kafka names."""
+        stamp = "LogAppendTime" if self.stamped_by_broker else "CreateTime"
+        if self.compacted:  # compact only: a changelog that also deletes would forget rows that never change
+            return {"cleanup.policy": "compact", "message.timestamp.type": stamp}
+        return {"cleanup.policy": "delete", "retention.ms": str(self.retention_ms), "message.timestamp.type": stamp}
+
+
+ORDER_COMMANDS = Topic(name="order-commands", value=messages.OrderCommand, key="user_id", stamped_by_broker=True)
+TRANSFERS = Topic(name="transfers", value=messages.Transfer, key="user_id", stamped_by_broker=True)
+TICKS = Topic(name="ticks", value=messages.Tick, key="none", stamped_by_broker=True, retention_ms=DAY_MS // 24)
+VENUE_REPORTS = Topic(
+    name="venue-reports", value=messages.VenueReport, key="client_order_id", stamped_by_broker=True
+)
+ORDER_EVENTS = Topic(name="order-events", value=messages.OrderEvent, key="user_id")
+LEDGER_ENTRIES = Topic(name="ledger-entries", value=messages.JournalEntry, key="user_id")
+DEAD_LETTERS = Topic(name="dead-letters", value=messages.DeadLetter, key="the source's", retention_ms=30 * DAY_MS)
+
+ORDERS_CHANGELOG = Topic(
+    name=f"{APPLICATION}-orders-changelog", value=state.Order, key="order key, 12 bytes", compacted=True
+)
+BALANCES_CHANGELOG = Topic(
+    name=f"{APPLICATION}-balances-changelog", value=state.Balance, key="owner, 0x1f, asset", compacted=True
+)
+ANSWERS_CHANGELOG = Topic(
+    name=f"{APPLICATION}-answers-changelog", value=state.FirstAnswer, key="command or order key", compacted=True
+)
+POSITIONS_CHANGELOG = Topic(
+    name=f"{APPLICATION}-positions-changelog", value=state.Position, key="topic name", compacted=True
+)
+
+INPUTS: Final = (ORDER_COMMANDS, TRANSFERS, VENUE_REPORTS, TICKS)
+OUTPUTS: Final = (ORDER_EVENTS, LEDGER_ENTRIES, DEAD_LETTERS)
+CHANGELOGS: Final = (ORDERS_CHANGELOG, BALANCES_CHANGELOG, ANSWERS_CHANGELOG, POSITIONS_CHANGELOG)
+
+
+def venue_requests(venue: str) -> Topic:
+    """The topic of requests to *venue*'s gateways."""
+    return Topic(name=f"venue-requests.{venue}", value=messages.VenueRequest, key="user_id")
+
+
+def every(venues: tuple[str, ...]) -> Iterator[Topic]:
+    """All topics of an installation that trades on *venues*."""
+    yield from INPUTS
+    yield from OUTPUTS
+    yield from CHANGELOGS
+    yield from (venue_requests(venue) for venue in venues)

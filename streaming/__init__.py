@@ -1,0 +1,1 @@
+"""The Faust transport: chunks, transactions, changelog tables. Knows nothing about orders."""

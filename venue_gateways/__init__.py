@@ -1,0 +1,1 @@
+"""Gateways to the venues: worker, throttle, breaker, one module a venue."""
