@@ -1,0 +1,42 @@
+"""What every Kafka client of fillstream has in common: where the brokers are, who it is, and how keys find partitions."""
+
+from typing import Any, Final
+
+from runtime.settings import Settings
+
+#: librdkafka's default partitioner (CRC-32) would send a user's orders to a partition that doesn't own them: Java's
+#: clients and Faust use murmur2.
+PARTITIONER: Final = "murmur2_random"
+
+
+def client(settings: Settings, **more: Any) -> dict[str, Any]:
+    """librdkafka's configuration of any client: address and credentials, then *more* (dots written as underscores)."""
+    config: dict[str, Any] = {
+        "bootstrap.servers": settings.bootstrap_servers,
+        "security.protocol": settings.security_protocol,
+    }
+    if settings.sasl_mechanism is not None:
+        config["sasl.mechanism"] = settings.sasl_mechanism
+        config["sasl.username"] = settings.sasl_username
+        config["sasl.password"] = settings.sasl_password.get_secret_value() if settings.sasl_password else None
+    if settings.ssl_ca_location is not None:
+        config["ssl.ca.location"] = str(settings.ssl_ca_location)
+    return config | {name.replace("_", "."): value for name, value in more.items()}
+
+
+def producer(settings: Settings, **more: Any) -> dict[str, Any]:
+    """An idempotent producer that waits for all in-sync replicas and partitions like every other client of the topics."""
+    return client(settings, partitioner=PARTITIONER, enable_idempotence=True, acks="all", linger_ms=2) | {
+        name.replace("_", "."): value for name, value in more.items()
+    }
+
+
+def consumer(settings: Settings, group: str, **more: Any) -> dict[str, Any]:
+    """A consumer that sees committed records only, starts at the earliest one, and commits only when told to."""
+    return client(
+        settings,
+        group_id=group,
+        isolation_level="read_committed",
+        auto_offset_reset="earliest",
+        enable_auto_commit=False,
+    ) | {name.replace("_", "."): value for name, value in more.items()}

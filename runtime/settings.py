@@ -1,0 +1,110 @@
+"""Settings of every process, read once at the edge: from the environment, a file, and defaults that suit one machine.
+
+Precedence: ``FILLSTREAM_*`` variables, then the TOML file that ``FILLSTREAM_SETTINGS`` names (``fillstream.toml`` in the
+working directory unless set), then the defaults below. A name that no setting has is refused, with the nearest one that
+exists; a secret shows as ``**********`` wherever settings are printed.
+"""
+
+import difflib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Final, Literal, override
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+PREFIX: Final = "FILLSTREAM_"
+FILE_VARIABLE: Final = "FILLSTREAM_SETTINGS"
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class SettingsError(Exception):
+    """Settings that can't be used; the message says which and what to do."""
+
+
+class Settings(BaseSettings):
+    """All settings. ``FILLSTREAM_<NAME>`` sets one by environment; the field names are the keys of the file."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", toml_file="fillstream.toml")
+
+    # where things are
+    var: Path = Field(Path("var"), description="folder for state, logs and reports of this machine")
+    instruments: Path | None = Field(None, description="TOML file of tradable symbols; the built-in ones unless set")
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["console", "json"] = "json"
+    metrics_host: str = "127.0.0.1"
+    metrics_port: Port = Field(0, description="Prometheus port of this process; 0: any free one")
+
+    # Kafka
+    bootstrap_servers: str = "127.0.0.1:9092"
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    sasl_mechanism: Literal["SCRAM-SHA-256", "SCRAM-SHA-512", "PLAIN"] | None = None
+    sasl_username: str | None = None
+    sasl_password: SecretStr | None = None
+    ssl_ca_location: Path | None = None
+    partitions: int = Field(8, ge=1, le=4096, description="partitions of every partitioned topic")
+    replication_factor: int = Field(1, ge=1)
+    schema_registry_url: str | None = Field(None, description="schema ids from this registry; from schemas/ids.json unless set")
+
+    # workers
+    worker_id: str = Field("worker-0", description="static member of the workers' group: unique, the same after a restart")
+    session_timeout_ms: int = Field(10_000, ge=1_000)
+    chunk_records_max: int = Field(5_000, ge=1)
+    chunk_bytes_max: int = Field(4_000_000, ge=1_000)
+    tick_interval_ms: int = Field(1_000, ge=10)
+    order_retention_s: int = Field(600, ge=1, description="how long an ended order stays in the table")
+    answer_retention_s: int = Field(3_600, ge=1, description="how long a repeated command is recognised")
+    unknown_bound_s: float = Field(
+        16.0, ge=0, description="after this long the venue can no longer execute what it was sent (recvWindow + 10 s + margin)"
+    )
+
+    # gateways
+    venue_url: str | None = Field(None, description="REST address of the gateway's venue; the venue's own unless set")
+    venue_stream_url: str | None = Field(None, description="WebSocket address of the gateway's venue")
+    gateway_id: str = Field("gateway-0", description="static member of the gateways' group")
+    credentials: Path | None = Field(None, description="TOML file (mode 0400) with key and secret of the venue account")
+    receive_window_ms: int = Field(5_000, ge=1, le=60_000)
+    concurrent_calls_max: int = Field(64, ge=1)
+    cancel_share: float = Field(0.2, ge=0, lt=1, description="share of each limit kept back for cancels and queries")
+
+    # analytics
+    clickhouse_url: str = "http://127.0.0.1:8123"
+    clickhouse_database: str = "fillstream"
+    clickhouse_username: str = "default"
+    clickhouse_password: SecretStr | None = None
+    sink_id: str = Field("sink-0", description="static member of the sink's group")
+    sink_batch_rows_max: int = Field(10_000, ge=1)
+    sink_batch_wait_ms: int = Field(1_000, ge=1)
+
+    @classmethod
+    @override
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        file = Path(os.environ.get(FILE_VARIABLE, "fillstream.toml"))
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, file)
+
+
+def refuse_unknown(environment: Mapping[str, str]) -> None:
+    """Raises SettingsError for a ``FILLSTREAM_*`` variable that sets nothing: a typo must not mean a default."""
+    known = {PREFIX + name.upper() for name in Settings.model_fields} | {FILE_VARIABLE}
+    for name in sorted(environment):
+        if name.startswith(PREFIX) and name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            raise SettingsError(f"{name} sets nothing" + (f"; did you mean {near[0]}?" if near else ""))
+
+
+def load(**overrides: object) -> Settings:
+    """The settings of this process. Raises SettingsError, with the names at fault, if they can't be used."""
+    refuse_unknown(os.environ)
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]  # pydantic checks the values
+    except ValueError as error:
+        raise SettingsError(str(error)) from error
