@@ -9,10 +9,11 @@ import difflib
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Final, Literal, override
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from typing_extensions import override
 
 PREFIX: Final = "FILLSTREAM_"
 FILE_VARIABLE: Final = "FILLSTREAM_SETTINGS"

@@ -1,0 +1,26 @@
+"""The tradable symbols, read from a TOML file at start."""
+
+import tomllib
+from importlib import resources
+from pathlib import Path
+
+from domain import money
+from domain.instruments import Instrument, Rulebook
+from runtime.settings import SettingsError
+
+_AMOUNTS = ("tick_size", "lot_size", "quantity_min", "quantity_max", "price_max", "notional_min", "fee_rate_max")
+
+
+def load(path: Path | None = None) -> Rulebook:
+    """The rulebook in the file at *path*, or the built-in one. Raises SettingsError naming the symbol at fault."""
+    text = path.read_text() if path else resources.files("runtime").joinpath("instruments.toml").read_text()
+    return Rulebook(_instrument(row) for row in tomllib.loads(text).get("instrument", []))
+
+
+def _instrument(row: dict[str, str]) -> Instrument:
+    try:
+        base, _, quote = row["symbol"].partition("-")
+        amounts = {name: money.parse(row[name]) for name in _AMOUNTS}
+        return Instrument(venue=row["venue"], symbol=row["symbol"], base=base, quote=quote, **amounts)
+    except (KeyError, ValueError) as error:
+        raise SettingsError(f"instrument {row.get('symbol', row)!r}: {error!r}") from error
