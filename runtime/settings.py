@@ -1,8 +1,8 @@
 """Settings of every process, read once at the edge: from the environment, a file, and defaults that suit one machine.
 
-Precedence: ``FILLSTREAM_*`` variables, then the TOML file that ``FILLSTREAM_SETTINGS`` names (``fillstream.toml`` in the
-working directory unless set), then the defaults below. A name that no setting has is refused, with the nearest one that
-exists; a secret shows as ``**********`` wherever settings are printed.
+Precedence: ``FILLSTREAM_*`` variables, then the TOML file that ``FILLSTREAM_SETTINGS`` names (``fillstream.toml`` in
+the working directory unless set), then the defaults below. A name that no setting has is refused, with the nearest one
+that exists; a secret shows as ``**********`` wherever settings are printed.
 """
 
 import difflib
@@ -33,6 +33,7 @@ class Settings(BaseSettings):
     # where things are
     var: Path = Field(Path("var"), description="folder for state, logs and reports of this machine")
     instruments: Path | None = Field(None, description="TOML file of tradable symbols; the built-in ones unless set")
+    process_name: str | None = Field(None, description="name in logs and var/run; the kind of process unless set")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["console", "json"] = "json"
     metrics_host: str = "127.0.0.1"
@@ -47,10 +48,14 @@ class Settings(BaseSettings):
     ssl_ca_location: Path | None = None
     partitions: int = Field(8, ge=1, le=4096, description="partitions of every partitioned topic")
     replication_factor: int = Field(1, ge=1)
-    schema_registry_url: str | None = Field(None, description="schema ids from this registry; from schemas/ids.json unless set")
+    schema_registry_url: str | None = Field(
+        None, description="schema ids from this registry; from schemas/ids.json unless set"
+    )
 
     # workers
-    worker_id: str = Field("worker-0", description="static member of the workers' group: unique, the same after a restart")
+    worker_id: str = Field(
+        "worker-0", description="static member of the workers' group: unique, the same after a restart"
+    )
     session_timeout_ms: int = Field(10_000, ge=1_000)
     chunk_records_max: int = Field(5_000, ge=1)
     chunk_bytes_max: int = Field(4_000_000, ge=1_000)
@@ -58,7 +63,9 @@ class Settings(BaseSettings):
     order_retention_s: int = Field(600, ge=1, description="how long an ended order stays in the table")
     answer_retention_s: int = Field(3_600, ge=1, description="how long a repeated command is recognised")
     unknown_bound_s: float = Field(
-        16.0, ge=0, description="after this long the venue can no longer execute what it was sent (recvWindow + 10 s + margin)"
+        16.0,
+        ge=0,
+        description="after this long the venue can no longer execute what it was sent (recvWindow + 10 s + margin)",
     )
 
     # gateways

@@ -1,0 +1,113 @@
+"""Child processes that never outlive their parent, and signals that ask this process to stop."""
+
+import functools
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import IO, Final, Self
+
+_TETHER: Final = Path(__file__).with_name("tether.py")
+
+
+def spawn(
+    command: Sequence[str], *, output: IO[bytes] | int | None = None, environment: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
+    """Start *command* in a session of its own (the terminal's Ctrl-C doesn't reach it), tethered to this process.
+
+    On Linux the kernel kills it when this process ends in whatever way, SIGKILL included. It gets no input; *output*
+    takes both its streams. The process ID is the command's own.
+    """
+    return _spawner().submit(_popen, command, output, environment).result()
+
+
+def stop(process: subprocess.Popen[bytes], *, grace_s: float) -> int:
+    """End *process* by SIGTERM, or after *grace_s* by SIGKILL; returns its exit code."""
+    if process.poll() is None:
+        process.terminate()
+    try:
+        return process.wait(grace_s)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.wait()
+
+
+def free_port() -> int:
+    """A TCP port of the loopback interface that nobody listens on right now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def listening(port: int) -> bool:
+    """Whether somebody accepts connections on *port* of the loopback interface."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1):
+            return True
+    except OSError:
+        return False
+
+
+class StopRequest:
+    """Waits for SIGTERM or SIGINT instead of dying of them. Use as a context manager, in the main thread.
+
+    A second signal while stopping changes nothing; who is out of patience has SIGKILL, and children go along.
+    """
+
+    _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+        self._former: dict[signal.Signals, signal.Handlers | int | None] = {}
+
+    def __enter__(self) -> Self:
+        for number in self._SIGNALS:
+            self._former[number] = signal.signal(number, self._note)  # type: ignore[assignment]  # a callable is fine
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._former.items():
+            signal.signal(number, handler)
+
+    def _note(self, _number: int, _frame: FrameType | None) -> None:
+        self._event.set()
+
+    def set(self) -> None:
+        """Ask for the stop from inside."""
+        self._event.set()
+
+    @property
+    def requested(self) -> bool:
+        return self._event.is_set()
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait at most *timeout_s*; True once a stop is requested."""
+        return self._event.wait(timeout_s)
+
+
+@functools.cache
+def _spawner() -> ThreadPoolExecutor:
+    """The thread of all starts: Linux takes the *thread* that forked for the parent, and this one lives to the end."""
+    return ThreadPoolExecutor(1, thread_name_prefix="spawner")
+
+
+def _popen(
+    command: Sequence[str], output: IO[bytes] | int | None, environment: Mapping[str, str] | None
+) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(  # noqa: S603  # commands are ours, never input
+        [sys.executable, "-I", str(_TETHER), str(os.getpid()), *command],
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT if output is not None else None,
+        env=environment,
+        start_new_session=True,
+    )

@@ -1,0 +1,26 @@
+"""A program that becomes another one, which the kernel kills as soon as its parent is gone.
+
+Run by file path as ``python -I tether.py PARENT_PID COMMAND …``: between fork and exec of a process with threads, no
+Python code is safe to run, so this step has an interpreter of its own. Elsewhere than on Linux there is no such request
+to the kernel, and children of a killed parent have to be ended by hand.
+"""
+
+import ctypes
+import os
+import signal
+import sys
+from typing import Final
+
+_PR_SET_PDEATHSIG: Final = 1  # prctl(2)
+
+
+def main(parent: int, command: list[str]) -> None:
+    """Replace this process by *command*, unless *parent* has gone already."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() == parent:  # asked after the request: a parent that dies from here on takes this process along
+        os.execvp(command[0], command)  # noqa: S606  # no shell is wanted: the command is a list
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), sys.argv[2:])
