@@ -6,7 +6,7 @@ from domain import money
 from domain.messages import Message
 
 
-class Instrument(Message):
+class Instrument(Message, frozen=True):
     """One symbol at one venue, in units of 10⁻¹⁸.
 
     Tick and lot are such that a price times a quantity is exact on the grid: their decimals add up to at most 18.

@@ -68,7 +68,7 @@ class Message(msgspec.Struct, frozen=True, gc=False):
 # ── commands: from upstream, keyed by user ──────────────────────────────────────────────────────────────────────────
 
 
-class PlaceOrder(Message):
+class PlaceOrder(Message, frozen=True):
     order_id: str
     venue: str
     symbol: str
@@ -83,23 +83,23 @@ class PlaceOrder(Message):
     post_only: bool = False
 
 
-class CancelOrder(Message):
+class CancelOrder(Message, frozen=True):
     order_id: str
 
 
-class CancelAllOrders(Message):
+class CancelAllOrders(Message, frozen=True):
     symbol: str | None = None
 
 
-class PauseOrder(Message):
+class PauseOrder(Message, frozen=True):
     order_id: str
 
 
-class ResumeOrder(Message):
+class ResumeOrder(Message, frozen=True):
     order_id: str
 
 
-class AmendOrder(Message):
+class AmendOrder(Message, frozen=True):
     order_id: str
     quantity: int | None = None
     price: int | None = None
@@ -108,7 +108,7 @@ class AmendOrder(Message):
 Command: TypeAlias = PlaceOrder | CancelOrder | CancelAllOrders | PauseOrder | ResumeOrder | AmendOrder
 
 
-class OrderCommand(Message):
+class OrderCommand(Message, frozen=True):
     command_id: str
     user_id: str
     issued_at: int
@@ -121,7 +121,7 @@ class TransferDirection(StrEnum):
     DEBIT = "DEBIT"
 
 
-class Transfer(Message):
+class Transfer(Message, frozen=True):
     """Money in or out by order of the treasury; idempotent by *transfer_id*."""
 
     transfer_id: str
@@ -132,7 +132,7 @@ class Transfer(Message):
     issued_at: int
 
 
-class Tick(Message):
+class Tick(Message, frozen=True):
     """The passing of time, as an input: timers fire when one is read."""
 
     at: int
@@ -147,7 +147,7 @@ class Operation(StrEnum):
     QUERY = "QUERY"
 
 
-class VenueRequest(Message):
+class VenueRequest(Message, frozen=True):
     """One thing to do at a venue.
 
     Requests of one *client_order_id* are done in the order of their *sequence*. *quantity* is what this attempt sends
@@ -188,7 +188,7 @@ class ReportKind(StrEnum):
     NOT_FOUND = "NOT_FOUND"  # one look-up by client order ID found nothing; proves nothing alone
 
 
-class VenueReport(Message):
+class VenueReport(Message, frozen=True):
     """What a venue said, or what is known of it.
 
     Routed by *client_order_id*, which holds the partition and names the order (``domain.ids``), so that a gateway needs
@@ -251,7 +251,7 @@ class Answer(StrEnum):
     DUPLICATE = "DUPLICATE"
 
 
-class OrderEvent(Message):
+class OrderEvent(Message, frozen=True):
     """Something that happened, and where its cause stood in the log.
 
     The one event of a command that has an *answer* is the answer to that command (or transfer, whose *command_id* is
@@ -302,7 +302,7 @@ class Account(StrEnum):
     RESERVED = "RESERVED"
 
 
-class Posting(Message):
+class Posting(Message, frozen=True):
     """One line of a journal entry: *amount* units of *asset* into (or, negative, out of) an account.
 
     *owner* is ``user:<user_id>``, or one of the system's own: ``clearing:<venue>``, ``fees:<venue>``, ``treasury``,
@@ -323,7 +323,7 @@ class EntryKind(StrEnum):
     RELEASE = "RELEASE"
 
 
-class JournalEntry(Message):
+class JournalEntry(Message, frozen=True):
     """A double entry: its postings sum to zero per asset. *reference* is the transfer, command or trade behind it."""
 
     user_id: str
@@ -340,7 +340,7 @@ class JournalEntry(Message):
     symbol: str | None = None
 
 
-class DeadLetter(Message):
+class DeadLetter(Message, frozen=True):
     """A record that could not be taken, whole, with the coordinates it came from."""
 
     source_topic: str

@@ -12,9 +12,10 @@ class AfterCancel(StrEnum):
     CANCEL = "CANCEL"
     PAUSE = "PAUSE"
     AMEND = "AMEND"
+    EXPIRE = "EXPIRE"
 
 
-class Order(Message):
+class Order(Message, frozen=True):
     """One order, from acceptance to the end of its retention.
 
     *attempt* counts placements at the venue (each has its own client order ID; a resend after proof that nothing
@@ -64,7 +65,7 @@ class Order(Message):
     updated_at: int
 
 
-class Balance(Message):
+class Balance(Message, frozen=True):
     """What *owner* has of *asset*. A user's AVAILABLE and RESERVED; the system's own accounts use *available* alone."""
 
     owner: str
@@ -73,7 +74,7 @@ class Balance(Message):
     reserved: int
 
 
-class FirstAnswer(Message):
+class FirstAnswer(Message, frozen=True):
     """The first answer to a command, transfer or order ID, kept until *forget_at* so that a repeat gets the same."""
 
     answer: Answer
@@ -83,7 +84,7 @@ class FirstAnswer(Message):
     forget_at: int
 
 
-class Position(Message):
+class Position(Message, frozen=True):
     """How far one input topic of a partition has been read into the tables, and the digest of the tables then."""
 
     topic: str

@@ -1,0 +1,422 @@
+"""Decides order commands and transfers: one answer each, a refusal by name or what has to happen.
+
+Refusals are ladders, one reason a line, before anything is touched. The agent has recognised repeats already, through
+``repeat``: they get the answer that the first one got.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final, TypeAlias, assert_never
+
+from domain import decision, ids, ledger, money, moves
+from domain.decision import Decision, replace
+from domain.instruments import Instrument
+from domain.lifecycle import TERMINAL, Trigger, after
+from domain.messages import (
+    AmendOrder,
+    Answer,
+    CancelAllOrders,
+    CancelOrder,
+    EntryKind,
+    EventKind,
+    Evidence,
+    Operation,
+    OrderCommand,
+    OrderStatus,
+    OrderType,
+    PauseOrder,
+    PlaceOrder,
+    ResumeOrder,
+    Side,
+    TimeInForce,
+    Transfer,
+    TransferDirection,
+)
+from domain.reasons import Reason
+from domain.state import AfterCancel, FirstAnswer, Order
+
+IDENTIFIER_LENGTH_MAX: Final = 64
+ASSET_LENGTH_MAX: Final = 16
+#: A user's balance stays this many times below what ``decimal(38, 18)`` holds, so that sums over users fit too.
+BALANCE_HEADROOM: Final = 10**6
+
+OneOrderCommand: TypeAlias = CancelOrder | PauseOrder | ResumeOrder | AmendOrder
+
+
+def repeat(d: Decision, user_id: str, command_id: str, first: FirstAnswer) -> None:
+    """Answers a repeated command, transfer or order ID with what the first one was told."""
+    d.tell(
+        user_id,
+        EventKind.COMMAND_REPEATED,
+        answer=Answer.DUPLICATE,
+        command_id=command_id,
+        order_id=first.order_id,
+        first_answer=first.answer,
+        first_reason=first.reason,
+        first_offset=first.offset,
+    )
+
+
+def refuse(d: Decision, command: OrderCommand, reason: Reason) -> None:
+    """Answers *command* with REJECTED and *reason*; repeats what it asked for as far as that can be repeated."""
+    asked = command.command
+    place = asked if isinstance(asked, PlaceOrder) and d.rules.find(asked.venue, asked.symbol) else None
+    d.tell(
+        command.user_id,
+        EventKind.COMMAND_REJECTED,
+        answer=Answer.REJECTED,
+        command_id=command.command_id,
+        reason=reason,
+        order_id=None if isinstance(asked, CancelAllOrders) else asked.order_id[:IDENTIFIER_LENGTH_MAX],
+        venue=place and place.venue,
+        symbol=place and place.symbol,
+        side=place and place.side,
+        order_type=place and place.order_type,
+    )
+
+
+def refused_outright(command: OrderCommand, now: int) -> Reason | None:
+    """Why *command* is refused whatever it asks for, or None."""
+    if not 0 < len(command.command_id) <= IDENTIFIER_LENGTH_MAX:
+        return Reason.INVALID_COMMAND_ID
+    order_id = getattr(command.command, "order_id", None)
+    if order_id is not None and not 0 < len(order_id) <= IDENTIFIER_LENGTH_MAX:
+        return Reason.INVALID_ORDER_ID
+    if command.expires_at is not None and command.expires_at <= now:
+        return Reason.DEADLINE_PASSED
+    return None
+
+
+# ── place ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def place(d: Decision, command: OrderCommand, place_: PlaceOrder, available: int) -> None:
+    """Accepts or refuses a new order. *available* is what the user has of the asset that the order would reserve."""
+    instrument = d.rules.find(place_.venue, place_.symbol)
+    if instrument is None:
+        known = place_.venue in d.rules.venues
+        return refuse(d, command, Reason.UNKNOWN_SYMBOL if known else Reason.UNKNOWN_VENUE)
+    reason = refused_place(place_, instrument, d.cause.now)
+    if reason is not None:
+        return refuse(d, command, reason)
+    order = new_order(command, place_, instrument, d.cause.now)
+    need = place_.max_cost if place_.max_cost is not None else decision.reserve_needed(order, instrument)
+    if need > available:
+        return refuse(d, command, Reason.INSUFFICIENT_FUNDS)
+    order = moves.move(order, Trigger.PLACE)
+    order = d.accept(order, command.command_id, EventKind.ORDER_ACCEPTED)
+    order = moves.release(d, order, -need, command.command_id)
+    return moves.keep(d, d.ask(order, Operation.PLACE))
+
+
+def reserve_asset(place_: PlaceOrder, instrument: Instrument) -> str:
+    """The asset that an order would reserve: what it gives."""
+    return instrument.quote if place_.side is Side.BUY else instrument.base
+
+
+def refused_place(order: PlaceOrder, instrument: Instrument, now: int) -> Reason | None:
+    """Why the venue's and our rules refuse *order*, or None. Money is looked at later."""
+    return (
+        refused_quantity(order.quantity, instrument)
+        or _refused_price(order, instrument)
+        or _refused_stop_price(order, instrument)
+        or _refused_max_cost(order, instrument)
+        or _refused_conditions(order, now)
+    )
+
+
+def refused_quantity(quantity: int, instrument: Instrument) -> Reason | None:
+    if quantity <= 0:
+        return Reason.QUANTITY_NOT_POSITIVE
+    if quantity > instrument.quantity_max:
+        return Reason.QUANTITY_TOO_LARGE
+    if quantity < instrument.quantity_min:
+        return Reason.QUANTITY_TOO_SMALL
+    if quantity % instrument.lot_size:
+        return Reason.QUANTITY_OFF_LOT
+    return None
+
+
+def refused_limit(price: int, quantity: int, instrument: Instrument) -> Reason | None:
+    """Why a limit price is refused, or None; *quantity* for the smallest notional."""
+    if price <= 0:
+        return Reason.PRICE_NOT_POSITIVE
+    if price > instrument.price_max:
+        return Reason.PRICE_TOO_LARGE
+    if price % instrument.tick_size:
+        return Reason.PRICE_OFF_TICK
+    if money.multiply(price, quantity) < instrument.notional_min:
+        return Reason.NOTIONAL_TOO_SMALL
+    return None
+
+
+def _refused_price(order: PlaceOrder, instrument: Instrument) -> Reason | None:
+    if order.order_type in (OrderType.MARKET, OrderType.STOP):
+        return None if order.price is None else Reason.PRICE_NOT_ALLOWED
+    if order.price is None:
+        return Reason.PRICE_REQUIRED
+    return refused_limit(order.price, order.quantity, instrument)
+
+
+def _refused_stop_price(order: PlaceOrder, instrument: Instrument) -> Reason | None:
+    if order.order_type not in (OrderType.STOP, OrderType.STOP_LIMIT):
+        return None if order.stop_price is None else Reason.STOP_PRICE_NOT_ALLOWED
+    if order.stop_price is None:
+        return Reason.STOP_PRICE_REQUIRED
+    if order.stop_price <= 0:
+        return Reason.STOP_PRICE_NOT_POSITIVE
+    if order.stop_price > instrument.price_max:
+        return Reason.STOP_PRICE_TOO_LARGE
+    if order.stop_price % instrument.tick_size:
+        return Reason.STOP_PRICE_OFF_TICK
+    return None
+
+
+def _refused_max_cost(order: PlaceOrder, instrument: Instrument) -> Reason | None:
+    """A buy without a limit price must say what it may cost; nothing else may."""
+    if order.side is Side.SELL or order.price is not None:
+        return None if order.max_cost is None else Reason.MAX_COST_NOT_ALLOWED
+    if order.max_cost is None:
+        return Reason.MAX_COST_REQUIRED
+    if order.max_cost <= 0:
+        return Reason.MAX_COST_NOT_POSITIVE
+    if order.max_cost > 2 * money.multiply_up(instrument.price_max, instrument.quantity_max):
+        return Reason.MAX_COST_TOO_LARGE
+    limit = decision.collar(order.max_cost, order.quantity, instrument)
+    if limit <= 0 or money.multiply(limit, order.quantity) < instrument.notional_min:
+        return Reason.MAX_COST_TOO_SMALL
+    return None
+
+
+def _refused_conditions(order: PlaceOrder, now: int) -> Reason | None:
+    if order.time_in_force is TimeInForce.GTD:
+        if order.good_till is None:
+            return Reason.GOOD_TILL_REQUIRED
+        if order.good_till <= now:
+            return Reason.GOOD_TILL_PASSED
+    elif order.good_till is not None:
+        return Reason.GOOD_TILL_NOT_ALLOWED
+    resting = order.time_in_force in (TimeInForce.GTC, TimeInForce.GTD)
+    if order.post_only and not (order.order_type is OrderType.LIMIT and resting):
+        return Reason.POST_ONLY_NOT_ALLOWED
+    return None
+
+
+def new_order(command: OrderCommand, place_: PlaceOrder, instrument: Instrument, now: int) -> Order:
+    """The order that *place_* asks for, NEW, with nothing reserved yet."""
+    return Order(
+        order_id=place_.order_id,
+        user_id=command.user_id,
+        command_id=command.command_id,
+        venue=place_.venue,
+        symbol=place_.symbol,
+        side=place_.side,
+        order_type=place_.order_type,
+        quantity=place_.quantity,
+        price=place_.price,
+        stop_price=place_.stop_price,
+        max_cost=place_.max_cost,
+        time_in_force=place_.time_in_force,
+        good_till=place_.good_till,
+        post_only=place_.post_only,
+        expires_at=command.expires_at,
+        status=OrderStatus.NEW,
+        after_cancel=AfterCancel.NOTHING,
+        amend_quantity=None,
+        amend_price=None,
+        attempt=1,
+        sequence=0,
+        request_sequence=0,
+        reserve_asset=reserve_asset(place_, instrument),
+        reserved=0,
+        filled_quantity=0,
+        filled_cost=0,
+        attempt_filled=0,
+        attempt_cumulative=None,
+        closing=None,
+        venue_order_id=None,
+        trade_ids=(),
+        evidence=None,
+        reason=None,
+        unknown_since=None,
+        looks=0,
+        timer_at=0,
+        created_at=now,
+        updated_at=now,
+    )
+
+
+# ── commands to an order that exists ────────────────────────────────────────────────────────────────────────────────
+
+
+def change(d: Decision, command: OrderCommand, asked: OneOrderCommand, order: Order | None, available: int) -> None:
+    """Cancels, pauses, resumes or amends *order*. *available* is what the user has of the order's reserve asset."""
+    if order is None:
+        return refuse(d, command, Reason.ORDER_NOT_FOUND)
+    if order.status in TERMINAL:
+        return refuse(d, command, Reason.ORDER_ENDED)
+    match asked:
+        case CancelOrder():
+            changed = cancel(d, order, command.command_id)
+        case PauseOrder():
+            changed = pause(d, order, command.command_id)
+        case ResumeOrder():
+            changed = resume(d, order, command)
+        case AmendOrder():
+            changed = amend(d, order, asked, command.command_id, available)
+        case _:
+            assert_never(asked)
+    if isinstance(changed, Reason):
+        return refuse(d, command, changed)
+    return moves.keep(d, changed)
+
+
+def cancel(d: Decision, order: Order, command_id: str | None) -> Order | Reason:
+    """Cancels *order*; with *command_id* the event is that command's answer."""
+    if order.after_cancel in (AfterCancel.CANCEL, AfterCancel.EXPIRE):
+        return Reason.ORDER_PENDING_CANCEL
+    was, answer = order.status, _answer(command_id)
+    status = after(was, Trigger.CANCEL)
+    assert status is not None, f"{was} can't be canceled"
+    if status is OrderStatus.CANCELED:  # paused: nothing is at the venue
+        order = d.note(replace(order, after_cancel=AfterCancel.CANCEL), EventKind.CANCEL_REQUESTED, **answer)
+        return moves.end(d, order, status, Evidence.DECISION, None)
+    order = replace(order, status=status, after_cancel=AfterCancel.CANCEL, amend_quantity=None, amend_price=None)
+    order = d.note(order, EventKind.CANCEL_REQUESTED, **answer)
+    return order if was is OrderStatus.PENDING_CANCEL else moves.cancel_at_venue(d, order)
+
+
+def _answer(command_id: str | None) -> dict[str, Any]:
+    """The details that make an event the answer to *command_id*."""
+    return {} if command_id is None else {"answer": Answer.ACCEPTED, "command_id": command_id}
+
+
+def cancel_all(d: Decision, command: OrderCommand, asked: CancelAllOrders, orders: Sequence[Order]) -> None:
+    """Cancels the user's live *orders* (of one symbol, if asked so): one answer, and an event an order."""
+    canceled = []
+    for order in orders:
+        if asked.symbol is None or order.symbol == asked.symbol:
+            changed = cancel(d, order, None)
+            if not isinstance(changed, Reason):
+                canceled.append(changed)
+    for order in canceled:
+        moves.keep(d, order)
+    d.tell(
+        command.user_id,
+        EventKind.CANCEL_ALL_REQUESTED,
+        answer=Answer.ACCEPTED,
+        command_id=command.command_id,
+        affected=len(canceled),
+        symbol=asked.symbol,
+    )
+
+
+def _unmovable(order: Order) -> Reason | None:
+    """Why *order* can't be paused or amended just now, or None."""
+    if order.status is OrderStatus.UNKNOWN:
+        return Reason.ORDER_OUTCOME_UNKNOWN
+    if order.status is OrderStatus.PENDING_CANCEL or order.closing is not None:
+        return Reason.ORDER_PENDING_CANCEL
+    if order.attempt >= ids.ATTEMPT_MAX:
+        return Reason.ATTEMPTS_EXHAUSTED
+    return None
+
+
+def pause(d: Decision, order: Order, command_id: str) -> Order | Reason:
+    """Takes *order* off the venue and keeps the rest here, reserved."""
+    if order.status is OrderStatus.PAUSED:
+        return Reason.ORDER_ALREADY_PAUSED
+    reason = _unmovable(order)
+    if reason is not None:
+        return reason
+    order = replace(moves.move(order, Trigger.PAUSE), after_cancel=AfterCancel.PAUSE)
+    return moves.cancel_at_venue(d, d.accept(order, command_id, EventKind.PAUSE_REQUESTED))
+
+
+def resume(d: Decision, order: Order, command: OrderCommand) -> Order | Reason:
+    """Sends what is left of a paused order; the command's deadline becomes the order's."""
+    if order.status is not OrderStatus.PAUSED:
+        return Reason.ORDER_NOT_PAUSED
+    if order.attempt >= ids.ATTEMPT_MAX:
+        return Reason.ATTEMPTS_EXHAUSTED
+    if order.good_till is not None and order.good_till <= d.cause.now:
+        return Reason.GOOD_TILL_PASSED
+    order = replace(order, expires_at=command.expires_at)
+    answer = _answer(command.command_id)
+    return moves.place_again(d, order, EventKind.ORDER_RESUMED, new_attempt=True, **answer)
+
+
+def amend(d: Decision, order: Order, asked: AmendOrder, command_id: str, available: int) -> Order | Reason:
+    """Changes quantity, price or both: at once if the order is paused, else once the venue has canceled what it has."""
+    reason = _refused_amendment(d, order, asked)
+    if reason is not None:
+        return reason
+    amended = replace(order, quantity=asked.quantity or order.quantity, price=asked.price or order.price)
+    more = decision.reserve_needed(amended, d.instrument(order)) - order.reserved
+    if more > available:
+        return Reason.INSUFFICIENT_FUNDS
+    if order.status is OrderStatus.PAUSED:
+        amended = d.accept(moves.move(amended, Trigger.AMEND), command_id, EventKind.ORDER_AMENDED)
+        return moves.release(d, amended, -more, command_id)
+    order = moves.release(d, order, min(0, -more), command_id)  # a smaller reserve waits until the venue has agreed
+    order = replace(
+        moves.move(order, Trigger.AMEND),
+        after_cancel=AfterCancel.AMEND,
+        amend_quantity=asked.quantity,
+        amend_price=asked.price,
+    )
+    return moves.cancel_at_venue(d, d.accept(order, command_id, EventKind.AMEND_REQUESTED))
+
+
+def _refused_amendment(d: Decision, order: Order, asked: AmendOrder) -> Reason | None:
+    if asked.quantity is None and asked.price is None:
+        return Reason.NOTHING_TO_AMEND
+    if order.price is None or order.time_in_force in (TimeInForce.IOC, TimeInForce.FOK):
+        return Reason.ORDER_NOT_AMENDABLE
+    reason = _unmovable(order)
+    if reason is not None:
+        return reason
+    instrument = d.instrument(order)
+    quantity = order.quantity if asked.quantity is None else asked.quantity
+    price = order.price if asked.price is None else asked.price
+    reason = refused_quantity(quantity, instrument)
+    if reason is not None:
+        return reason
+    if quantity <= order.filled_quantity:
+        return Reason.QUANTITY_BELOW_FILLED
+    return refused_limit(price, quantity - order.filled_quantity, instrument)
+
+
+# ── transfers ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def transfer(d: Decision, asked: Transfer, available: int) -> Reason | None:
+    """Books money in or out, or refuses by name. *available* is what the user has of the asset."""
+    reason = _refused_transfer(asked, available)
+    if reason is not None:
+        d.tell(
+            asked.user_id,
+            EventKind.COMMAND_REJECTED,
+            answer=Answer.REJECTED,
+            command_id=asked.transfer_id,
+            reason=reason,
+        )
+        return reason
+    crediting = asked.direction is TransferDirection.CREDIT
+    kind, amount = (EntryKind.CREDIT, asked.amount) if crediting else (EntryKind.DEBIT, -asked.amount)
+    d.tell(asked.user_id, EventKind.TRANSFER_BOOKED, answer=Answer.ACCEPTED, command_id=asked.transfer_id)
+    d.enter(asked.user_id, kind, asked.transfer_id, ledger.credit(asked.user_id, asked.asset, amount))
+    return None
+
+
+def _refused_transfer(asked: Transfer, available: int) -> Reason | None:
+    if not 0 < len(asked.transfer_id) <= IDENTIFIER_LENGTH_MAX:
+        return Reason.INVALID_COMMAND_ID
+    if not 0 < len(asked.asset) <= ASSET_LENGTH_MAX or not asked.asset.isalnum():
+        return Reason.INVALID_ASSET
+    if asked.amount <= 0:
+        return Reason.AMOUNT_NOT_POSITIVE
+    if asked.direction is TransferDirection.DEBIT:
+        return Reason.INSUFFICIENT_FUNDS if asked.amount > available else None
+    if available + asked.amount > money.AMOUNT_MAX // BALANCE_HEADROOM:
+        return Reason.AMOUNT_TOO_LARGE
+    return None

@@ -1,0 +1,234 @@
+"""What one input record causes: changed orders, events, journal entries and venue requests, as they happen."""
+
+from typing import Any, Final
+
+import msgspec
+
+from domain import ids, instruments, ledger, money
+from domain.messages import (
+    Answer,
+    EntryKind,
+    EventKind,
+    JournalEntry,
+    Message,
+    Operation,
+    OrderEvent,
+    OrderType,
+    Posting,
+    Side,
+    TimeInForce,
+    VenueRequest,
+)
+from domain.state import Order
+
+SECOND_US: Final = 1_000_000
+
+
+class Cause(Message, frozen=True):
+    """Where the input stood in the log, and when: *now* is the broker's timestamp of the record, in microseconds."""
+
+    topic: str
+    partition: int
+    offset: int
+    now: int
+
+
+class Policy(Message, frozen=True):
+    """How long things are waited for and remembered, in microseconds.
+
+    *unknown_bound_us*: after it, a venue can no longer execute what it may have been sent (Binance: recvWindow and ten
+    seconds of its own). *patience_us*: how long an answer may take before the venue is asked. *looks_min*: how many
+    look-ups must find nothing, past the bound, before nothing counts as proof.
+    """
+
+    unknown_bound_us: int = 16 * SECOND_US
+    order_retention_us: int = 3_600 * SECOND_US
+    answer_retention_us: int = 3_600 * SECOND_US
+    patience_us: int = 30 * SECOND_US
+    patience_us_max: int = 600 * SECOND_US
+    look_interval_us: int = 2 * SECOND_US
+    look_interval_us_max: int = 30 * SECOND_US
+    looks_min: int = 3
+
+
+class DeadInput(Message, frozen=True):
+    """An input that can't be taken: why, by name, and what was seen."""
+
+    reason: str
+    detail: str
+
+
+class Decision:
+    """Collects what one input causes. Made, filled and read within one call; never kept."""
+
+    __slots__ = ("cause", "dead", "entries", "events", "orders", "policy", "requests", "rules")
+
+    def __init__(self, cause: Cause, policy: Policy, rules: instruments.Rulebook) -> None:
+        self.cause = cause
+        self.policy = policy
+        self.rules = rules
+        self.orders: list[Order] = []
+        self.events: list[OrderEvent] = []
+        self.entries: list[JournalEntry] = []
+        self.requests: list[VenueRequest] = []
+        self.dead: DeadInput | None = None
+
+    def instrument(self, order: Order) -> instruments.Instrument:
+        """The rules of the order's symbol. An accepted order's symbol stays in the rulebook while the order lives."""
+        found = self.rules.find(order.venue, order.symbol)
+        if found is None:
+            raise LookupError(f"{order.symbol} at {order.venue} left the rulebook while order {order.order_id} lives")
+        return found
+
+    def tell(self, user_id: str, kind: EventKind, **details: Any) -> None:
+        """Records an event that belongs to no order's sequence."""
+        cause = self.cause
+        self.events.append(
+            OrderEvent(
+                user_id,
+                cause.topic,
+                cause.partition,
+                cause.offset,
+                len(self.events),
+                cause.now,
+                kind,
+                **details,
+            )
+        )
+
+    def note(self, order: Order, kind: EventKind, **details: Any) -> Order:
+        """Records an event of *order* and returns the order with its sequence moved on."""
+        order = replace(order, sequence=order.sequence + 1, updated_at=self.cause.now)
+        self.tell(
+            order.user_id,
+            kind,
+            order_id=order.order_id,
+            client_order_id=client_order_id(order, self.cause.partition),
+            sequence=order.sequence,
+            status=order.status,
+            venue=order.venue,
+            venue_order_id=order.venue_order_id,
+            symbol=order.symbol,
+            side=order.side,
+            order_type=order.order_type,
+            quantity=order.quantity,
+            price=order.price,
+            filled_quantity=order.filled_quantity,
+            leaves_quantity=leaves(order),
+            filled_cost=order.filled_cost,
+            **details,
+        )
+        return order
+
+    def accept(self, order: Order, command_id: str, kind: EventKind) -> Order:
+        """Records the event that answers a command with ACCEPTED."""
+        return self.note(order, kind, answer=Answer.ACCEPTED, command_id=command_id)
+
+    def book(self, order: Order, kind: EntryKind, reference: str, postings: tuple[Posting, ...]) -> None:
+        """Records a journal entry of *order*."""
+        self.enter(
+            order.user_id,
+            kind,
+            reference,
+            postings,
+            order_id=order.order_id,
+            venue=order.venue,
+            symbol=order.symbol,
+        )
+
+    def enter(
+        self, user_id: str, kind: EntryKind, reference: str, postings: tuple[Posting, ...], **details: Any
+    ) -> None:
+        """Records a journal entry. Its postings balance, or the process must not go on."""
+        off = ledger.imbalance(postings)
+        assert not off, f"entry {reference} is off by {off}"
+        cause = self.cause
+        self.entries.append(
+            JournalEntry(
+                user_id,
+                cause.topic,
+                cause.partition,
+                cause.offset,
+                len(self.entries),
+                cause.now,
+                kind,
+                reference,
+                postings,
+                **details,
+            )
+        )
+
+    def ask(self, order: Order, operation: Operation) -> Order:
+        """Asks the venue's gateways to do *operation*, and returns the order with its request sequence moved on."""
+        order = replace(order, request_sequence=order.request_sequence + 1)
+        client_id = client_order_id(order, self.cause.partition)
+        order_type, price, time_in_force = terms(order, self.instrument(order))
+        self.requests.append(
+            VenueRequest(
+                f"{client_id}:{order.request_sequence}",
+                client_id,
+                order.user_id,
+                order.order_id,
+                order.venue,
+                order.symbol,
+                operation,
+                order.request_sequence,
+                order.side,
+                order_type,
+                leaves(order),
+                self.cause.now,
+                price,
+                order.stop_price,
+                time_in_force,
+                order.post_only,
+                order.expires_at if operation is Operation.PLACE else None,
+            )
+        )
+        return order
+
+
+def replace(order: Order, **changes: Any) -> Order:
+    """A copy of *order* with *changes*."""
+    return msgspec.structs.replace(order, **changes)
+
+
+def leaves(order: Order) -> int:
+    """The quantity still to trade; an overfill leaves nothing."""
+    return max(0, order.quantity - order.filled_quantity)
+
+
+def client_order_id(order: Order, partition: int) -> str:
+    """The client order ID of the order's current attempt."""
+    return ids.client_order_id(partition, ids.order_key(order.user_id, order.order_id), order.attempt)
+
+
+def terms(order: Order, instrument: instruments.Instrument) -> tuple[OrderType, int | None, TimeInForce]:
+    """What is sent to the venue: order type, limit price and time in force.
+
+    A market buy goes out as a limit order that can't cost more than what is reserved for it, a stop buy as a stop-limit
+    one: ``max_cost`` is a promise, and a market order would break it in a thin book. Good-till-date is kept by a timer
+    here, since not every venue has it.
+    """
+    time_in_force = TimeInForce.GTC if order.time_in_force is TimeInForce.GTD else order.time_in_force
+    if order.side is Side.BUY and order.max_cost is not None:
+        limit = collar(order.reserved, leaves(order), instrument)
+        if order.order_type is OrderType.MARKET:
+            return OrderType.LIMIT, limit, TimeInForce.IOC
+        return OrderType.STOP_LIMIT, limit, time_in_force
+    return order.order_type, order.price, time_in_force
+
+
+def collar(budget: int, quantity: int, instrument: instruments.Instrument) -> int:
+    """The highest price on the tick at which *quantity* and the worst fee cost at most *budget*; 0 if none does."""
+    dearest = money.divide_down(budget, money.multiply_up(quantity, money.ONE + instrument.fee_rate_max) or 1)
+    return min(dearest, instrument.price_max) // instrument.tick_size * instrument.tick_size
+
+
+def reserve_needed(order: Order, instrument: instruments.Instrument) -> int:
+    """What must be held for the rest of *order*: the worst case, fee included, in its reserve asset."""
+    if order.side is Side.SELL:
+        return leaves(order)
+    if order.price is None:
+        return order.reserved
+    cost = money.multiply_up(order.price, leaves(order))
+    return money.multiply_up(cost, money.ONE + instrument.fee_rate_max)

@@ -1,0 +1,166 @@
+"""The moves that commands, reports and timers share: place, release, leave the book, end, cancel."""
+
+from typing import Any
+
+from domain import decision, ledger
+from domain.decision import Decision, leaves, replace
+from domain.lifecycle import TERMINAL, Trigger, after
+from domain.messages import EntryKind, EventKind, Evidence, Operation, OrderStatus
+from domain.reasons import Reason
+from domain.state import AfterCancel, Order
+
+_END_EVENTS = {
+    OrderStatus.CANCELED: EventKind.ORDER_CANCELED,
+    OrderStatus.EXPIRED: EventKind.ORDER_EXPIRED,
+    OrderStatus.REJECTED: EventKind.ORDER_REJECTED,
+}
+_END_TRIGGERS = {
+    OrderStatus.CANCELED: Trigger.LEFT_BOOK,
+    OrderStatus.EXPIRED: Trigger.EXPIRY,
+    OrderStatus.REJECTED: Trigger.VENUE_REJECTED,
+}
+
+
+def move(order: Order, trigger: Trigger) -> Order:
+    """*order* in the status that *trigger* leads to. The caller has made sure that the table has the row."""
+    status = after(order.status, trigger)
+    assert status is not None, f"{order.status} has no transition for {trigger}"
+    return replace(order, status=status)
+
+
+def keep(d: Decision, order: Order) -> None:
+    """Stores *order* with its next timer."""
+    d.orders.append(replace(order, timer_at=next_timer(d, order)))
+
+
+def next_timer(d: Decision, order: Order) -> int:
+    """When *order* next wants a look, in microseconds since the epoch; 0 for never."""
+    now, policy = d.cause.now, d.policy
+    if order.status in TERMINAL:
+        return order.updated_at + policy.order_retention_us
+    if order.status is OrderStatus.UNKNOWN or order.looks or owes_fills(order):
+        waited = now - (order.unknown_since or order.updated_at)
+        due = now + min(max(policy.look_interval_us, waited // 4), policy.look_interval_us_max)
+    elif order.status in (OrderStatus.PENDING_SUBMISSION, OrderStatus.PENDING_CANCEL):
+        due = now + min(max(policy.patience_us, now - order.updated_at), policy.patience_us_max)
+    else:
+        due = 0
+    if order.good_till is not None and order.after_cancel is AfterCancel.NOTHING and order.good_till > now:
+        return min(due or order.good_till, order.good_till)
+    return due
+
+
+def good_till_passed(d: Decision, order: Order) -> bool:
+    """Whether *order* was good till a date that has come."""
+    return order.good_till is not None and order.good_till <= d.cause.now
+
+
+def owes_fills(order: Order) -> bool:
+    """Whether the venue counts more of this attempt as traded than is booked here."""
+    return order.attempt_cumulative is not None and order.attempt_filled < order.attempt_cumulative
+
+
+def release(d: Decision, order: Order, surplus: int, reference: str) -> Order:
+    """Gives back *surplus* of the order's reserve; a negative one reserves more."""
+    if not surplus:
+        return order
+    kind = EntryKind.RELEASE if surplus > 0 else EntryKind.RESERVE
+    d.book(order, kind, reference, ledger.reserve(order.user_id, order.reserve_asset, -surplus))
+    return replace(order, reserved=order.reserved - surplus)
+
+
+def trim(d: Decision, order: Order, reference: str) -> Order:
+    """Gives back what the reserve holds beyond the worst case of what is left to trade."""
+    return release(d, order, max(0, order.reserved - decision.reserve_needed(order, d.instrument(order))), reference)
+
+
+def cancel_at_venue(d: Decision, order: Order) -> Order:
+    """Asks the venue to cancel the current attempt."""
+    return d.ask(order, Operation.CANCEL)
+
+
+def place_again(d: Decision, order: Order, kind: EventKind, *, new_attempt: bool, **answer: Any) -> Order:
+    """Sends what is left of *order*: under the next client order ID, unless nothing ever arrived under this one.
+
+    *answer* holds the details that make the event the answer to a command.
+    """
+    order = move(order, Trigger.RESUME if order.status is OrderStatus.PAUSED else Trigger.RESUBMIT)
+    order = replace(
+        order,
+        attempt=order.attempt + new_attempt,
+        attempt_filled=0 if new_attempt else order.attempt_filled,
+        attempt_cumulative=None,
+        closing=None,
+        after_cancel=AfterCancel.NOTHING,
+        venue_order_id=None,
+        unknown_since=None,
+        looks=0,
+    )
+    return d.ask(d.note(order, kind, **answer), Operation.PLACE)
+
+
+def past_sending(d: Decision, order: Order) -> bool:
+    """Whether it is too late to send *order* at all."""
+    return good_till_passed(d, order) or (order.expires_at is not None and order.expires_at <= d.cause.now)
+
+
+def end(d: Decision, order: Order, status: OrderStatus, evidence: Evidence, reason: str | None) -> Order:
+    """Ends *order* as CANCELED, EXPIRED or REJECTED and gives back its reserve."""
+    order = move(order, _END_TRIGGERS[status])
+    order = replace(order, evidence=evidence, reason=reason, after_cancel=AfterCancel.NOTHING, unknown_since=None)
+    order = d.note(order, _END_EVENTS[status], evidence=evidence, reason=reason)
+    return release(d, order, order.reserved, f"end of {order.order_id}")
+
+
+def leave_book(
+    d: Decision, order: Order, closing: OrderStatus, cumulative: int, evidence: Evidence, reason: str | None
+) -> Order:
+    """The venue says that the attempt is off its book as *closing*, having traded *cumulative* of it.
+
+    The order ends (or pauses, or is placed anew) once every fill that the venue counts is booked; until then it waits
+    in its status, and a timer asks for what is missing.
+    """
+    cumulative = max(cumulative, order.attempt_cumulative or 0)
+    order = replace(order, closing=closing, attempt_cumulative=cumulative, evidence=evidence, reason=reason)
+    return order if owes_fills(order) else off_book(d, order)
+
+
+def off_book(d: Decision, order: Order) -> Order:
+    """Every fill is booked and the attempt is off the book: does what the cancel was for."""
+    assert order.closing is not None
+    evidence, reason = order.evidence or Evidence.RESPONSE, order.reason
+    wanted = order.after_cancel if order.closing is OrderStatus.CANCELED else AfterCancel.NOTHING
+    match wanted:
+        case AfterCancel.PAUSE:
+            return pause(d, order, evidence)
+        case AfterCancel.AMEND:
+            return amend(d, order, new_attempt=True)
+        case AfterCancel.EXPIRE:
+            return end(d, order, OrderStatus.EXPIRED, evidence, Reason.GOOD_TILL_PASSED)
+        case AfterCancel.CANCEL | AfterCancel.NOTHING:
+            return end(d, order, order.closing, evidence, reason)
+
+
+def pause(d: Decision, order: Order, evidence: Evidence) -> Order:
+    """Nothing is at the venue: the order waits here, its reserve held."""
+    order = replace(move(order, Trigger.PAUSE_DONE), after_cancel=AfterCancel.NOTHING, evidence=evidence)
+    order = replace(order, unknown_since=None, looks=0, closing=None, attempt_cumulative=None)
+    return d.note(order, EventKind.ORDER_PAUSED, evidence=evidence)
+
+
+def amend(d: Decision, order: Order, *, new_attempt: bool) -> Order:
+    """Gives *order* its new terms and sends what is left. An order that has filled its new quantity already ends."""
+    order = replace(
+        order,
+        quantity=order.amend_quantity or order.quantity,
+        price=order.amend_price or order.price,
+        amend_quantity=None,
+        amend_price=None,
+    )
+    if not leaves(order):
+        order = replace(order, quantity=order.filled_quantity)
+        return end(d, order, OrderStatus.CANCELED, order.evidence or Evidence.RESPONSE, Reason.ORDER_FILLED)
+    if past_sending(d, order):
+        return end(d, order, OrderStatus.EXPIRED, Evidence.DECISION, Reason.DEADLINE_PASSED)
+    order = place_again(d, order, EventKind.ORDER_AMENDED, new_attempt=new_attempt)
+    return trim(d, order, f"amendment of {order.order_id}")

@@ -1,0 +1,32 @@
+"""What the passing of time does to an order: ask again, expire, forget."""
+
+from domain import moves
+from domain.decision import Decision, replace
+from domain.lifecycle import TERMINAL, Trigger
+from domain.messages import EventKind, Evidence, Operation, OrderStatus
+from domain.reasons import Reason
+from domain.state import AfterCancel, Order
+
+_RESTING = (OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED)
+
+
+def due(order: Order, now: int) -> bool:
+    """Whether the order's timer has come."""
+    return 0 < order.timer_at <= now
+
+
+def forgettable(order: Order) -> bool:
+    """Whether a due *order* has only been kept for its retention."""
+    return order.status in TERMINAL
+
+
+def remind(d: Decision, order: Order) -> None:
+    """Does what is due for an *order* that has not ended."""
+    expiring = moves.good_till_passed(d, order) and order.after_cancel is AfterCancel.NOTHING
+    if expiring and order.status is OrderStatus.PAUSED:
+        return moves.keep(d, moves.end(d, order, OrderStatus.EXPIRED, Evidence.DECISION, Reason.GOOD_TILL_PASSED))
+    if expiring and order.status in _RESTING and order.closing is None:
+        order = replace(moves.move(order, Trigger.CANCEL), after_cancel=AfterCancel.EXPIRE)
+        order = d.note(order, EventKind.CANCEL_REQUESTED, reason=Reason.GOOD_TILL_PASSED)
+        return moves.keep(d, moves.cancel_at_venue(d, order))
+    return moves.keep(d, d.ask(order, Operation.QUERY))
