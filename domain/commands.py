@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, Final, TypeAlias, assert_never
 
 from domain import decision, ids, ledger, money, moves
-from domain.decision import Decision, replace
+from domain.decision import Cause, Decision, replace
 from domain.instruments import Instrument
 from domain.lifecycle import TERMINAL, Trigger, after
 from domain.messages import (
@@ -98,7 +98,7 @@ def place(d: Decision, command: OrderCommand, place_: PlaceOrder, available: int
     reason = refused_place(place_, instrument, d.cause.now)
     if reason is not None:
         return refuse(d, command, reason)
-    order = new_order(command, place_, instrument, d.cause.now)
+    order = new_order(command, place_, instrument, d.cause)
     need = place_.max_cost if place_.max_cost is not None else decision.reserve_needed(order, instrument)
     if need > available:
         return refuse(d, command, Reason.INSUFFICIENT_FUNDS)
@@ -201,7 +201,7 @@ def _refused_conditions(order: PlaceOrder, now: int) -> Reason | None:
     return None
 
 
-def new_order(command: OrderCommand, place_: PlaceOrder, instrument: Instrument, now: int) -> Order:
+def new_order(command: OrderCommand, place_: PlaceOrder, instrument: Instrument, cause: Cause) -> Order:
     """The order that *place_* asks for, NEW, with nothing reserved yet."""
     return Order(
         order_id=place_.order_id,
@@ -240,8 +240,9 @@ def new_order(command: OrderCommand, place_: PlaceOrder, instrument: Instrument,
         unknown_since=None,
         looks=0,
         timer_at=0,
-        created_at=now,
-        updated_at=now,
+        accepted_offset=cause.offset,
+        created_at=cause.now,
+        updated_at=cause.now,
     )
 
 

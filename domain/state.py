@@ -23,6 +23,7 @@ class Order(Message, frozen=True):
     venue says it had traded when it left the book as *closing*: the order ends when the two agree, so no fill that the
     venue counts is left out. *reserved* is what is left of the reserve, in *reserve_asset*. *looks* counts look-ups
     that found nothing since *unknown_since*. *timer_at* is when the order next wants a look (0: never).
+    *accepted_offset* is where the placing command stood in the log.
     """
 
     order_id: str
@@ -61,6 +62,7 @@ class Order(Message, frozen=True):
     unknown_since: int | None
     looks: int
     timer_at: int
+    accepted_offset: int
     created_at: int
     updated_at: int
 
