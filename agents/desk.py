@@ -1,0 +1,125 @@
+"""What the agents share: the tables of a partition, and the way of a decision into tables and topics."""
+
+from typing import Final
+
+from streaming.chunk import Chunk, Record
+from streaming.table import Table
+
+from agents import metrics
+from domain import commands, decision, money
+from domain.decision import Cause, Decision, Policy
+from domain.instruments import Rulebook
+from domain.messages import Answer, DeadLetter, OrderEvent
+from domain.state import FirstAnswer
+from schemas import codec, topics
+from tables.answers import AnswerRows
+from tables.balances import BalanceRows
+from tables.orders import OrderRows
+
+#: What a dead letter keeps of an explanation: enough to act on, whatever the input tried to smuggle into it.
+DETAIL_LENGTH_MAX: Final = 500
+STAGE: Final = "agents"
+
+
+class Desk:
+    """One partition's tables, the rules, and where decisions go. Made anew for each chunk, with no state of its own."""
+
+    __slots__ = ("answers", "balances", "chunk", "orders", "policy", "rules")
+
+    def __init__(self, chunk: Chunk, books: "Books") -> None:
+        self.chunk = chunk
+        self.policy = books.policy
+        self.rules = books.rules
+        self.orders: OrderRows = books.orders.partition(chunk.partition)
+        self.balances: BalanceRows = books.balances.partition(chunk.partition)
+        self.answers: AnswerRows = books.answers.partition(chunk.partition)
+
+    def decision(self, record: Record) -> Decision:
+        """An empty decision on *record*, at the broker's time of it."""
+        chunk = self.chunk
+        return Decision(
+            Cause(chunk.topic, chunk.partition, record.offset, record.timestamp * 1_000), self.policy, self.rules
+        )
+
+    def publish(self, decided: Decision) -> None:
+        """Stores the rows and emits the messages of a decision."""
+        for order in decided.orders:
+            self.orders.store(order)
+        self.balances.post(decided.entries)
+        emit, encode = self.chunk.emit, codec.encode
+        for event in decided.events:
+            metrics.EVENTS.labels(event.kind, event.answer or "").inc()
+            if event.answer is Answer.REJECTED:
+                metrics.REJECTIONS.labels(event.reason).inc()
+            emit(topics.ORDER_EVENTS.name, encode(event), event.user_id.encode())
+        for entry in decided.entries:
+            emit(topics.LEDGER_ENTRIES.name, encode(entry), entry.user_id.encode())
+        for request in decided.requests:
+            emit(topics.venue_requests(request.venue).name, encode(request), request.user_id.encode())
+
+    def attest(self) -> None:
+        """Shows what the ledger of this partition fails to balance by; nothing, if all is well."""
+        for asset, amount in self.balances.totals.items():
+            metrics.IMBALANCE.labels(self.chunk.partition, asset).set(amount / money.ONE)
+        metrics.LIVE_ORDERS.labels(self.chunk.partition).set(len(self.orders))
+
+    def remember(self, key: bytes, decided: Decision) -> None:
+        """Keeps the answer that *decided* gives, for a repeat of the same input."""
+        event = answer_in(decided)
+        if event is None or event.answer is None or event.answer is Answer.DUPLICATE:
+            return
+        forget_at = decided.cause.now + self.policy.answer_retention_us
+        first = FirstAnswer(event.answer, event.reason, event.order_id, decided.cause.offset, forget_at)
+        self.answers.put(key, first)
+
+    def repeat(self, record: Record, user_id: str, command_id: str, first: FirstAnswer) -> None:
+        """Answers a repeated input like the first one."""
+        decided = self.decision(record)
+        commands.repeat(decided, user_id, command_id, first)
+        self.publish(decided)
+
+    def bury(self, record: Record, reason: str, detail: str) -> None:
+        """Writes *record* whole to the dead letters, with its coordinates."""
+        chunk = self.chunk
+        metrics.DEAD_LETTERS.labels(chunk.topic, reason).inc()
+        letter = DeadLetter(
+            chunk.topic,
+            chunk.partition,
+            record.offset,
+            record.timestamp * 1_000,
+            STAGE,
+            reason,
+            detail[:DETAIL_LENGTH_MAX],
+            record.timestamp * 1_000,
+            record.key,
+            record.value,
+        )
+        self.chunk.emit(topics.DEAD_LETTERS.name, codec.encode(letter), record.key)
+
+
+class Books:
+    """The tables of all partitions, and the rules that decisions follow."""
+
+    __slots__ = ("answers", "balances", "orders", "policy", "rules")
+
+    def __init__(self, orders: Table, balances: Table, answers: Table, rules: Rulebook, policy: Policy) -> None:
+        self.orders = orders
+        self.balances = balances
+        self.answers = answers
+        self.rules = rules
+        self.policy = policy
+
+
+def answer_in(decided: Decision) -> OrderEvent | None:
+    """The event of *decided* that answers its input, if one does."""
+    return next((event for event in decided.events if event.answer is not None), None)
+
+
+def policy(unknown_bound_s: float, order_retention_s: int, answer_retention_s: int) -> Policy:
+    """The policy that settings in seconds ask for."""
+    second = decision.SECOND_US
+    return Policy(
+        unknown_bound_us=int(unknown_bound_s * second),
+        order_retention_us=order_retention_s * second,
+        answer_retention_us=answer_retention_s * second,
+    )

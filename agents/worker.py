@@ -1,0 +1,15 @@
+"""The worker process: one member of the group that owns the partitions."""
+
+from streaming.app import run
+
+from agents import app
+from runtime import instruments, telemetry, topics
+from runtime.settings import Settings
+
+
+def main(settings: Settings) -> int:
+    """Runs a worker until it is told to stop; returns its exit code."""
+    telemetry.start(settings, settings.worker_id)
+    rules = instruments.load(settings.instruments)
+    topics.ensure(settings, tuple(sorted(rules.venues)))
+    return run(app.build(settings, rules), settings)

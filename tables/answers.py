@@ -1,0 +1,38 @@
+"""First answers to commands, transfers and order IDs, kept for a while so that a repeat gets the same answer."""
+
+from collections import deque
+from typing import Any
+
+from streaming.table import Rows
+from typing_extensions import override
+
+from domain.state import FirstAnswer
+
+
+class AnswerRows(Rows[FirstAnswer]):
+    """The first answers of one partition, by ``domain.ids`` command, transfer or order key.
+
+    All are kept equally long, so the oldest is always the next to go.
+    """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._oldest: deque[tuple[int, bytes]] = deque()
+
+    def forget(self, now: int, limit: int) -> None:
+        """Deletes at most *limit* answers whose time is over."""
+        while self._oldest and self._oldest[0][0] <= now and limit > 0:
+            at, key = self._oldest.popleft()
+            row = self.get(key)
+            if row is not None and row.forget_at == at:
+                self.delete(key)
+                limit -= 1
+
+    @override
+    def put(self, key: bytes, row: FirstAnswer) -> None:
+        super().put(key, row)
+        self._oldest.append((row.forget_at, key))
+
+    @override
+    def loaded(self) -> None:
+        self._oldest = deque(sorted((row.forget_at, key) for key, row in self.items()))
