@@ -15,3 +15,7 @@ class Exit(IntEnum):
 
 class Unavailable(Exception):  # noqa: N818  # it says what is the matter better than with an Error behind it
     """Something needed from outside is missing or doesn't answer; the message says what, and what to do."""
+
+
+class CheckFailed(Exception):  # noqa: N818  # the same
+    """Something was looked at and isn't as it must be; the message has a line for each finding."""
