@@ -26,7 +26,7 @@ def parse(text: str) -> int:
         raise ValueError(f"{text!r} is not finite")
     sign, digits, exponent = value.as_tuple()
     shift = SCALE + int(exponent)
-    magnitude = int("".join(map(str, digits)))
+    magnitude: int = int("".join(map(str, digits)))
     if shift < 0:
         magnitude, lost = divmod(magnitude, 10**-shift)
         if lost:
