@@ -158,7 +158,7 @@ def main(settings: Settings, *, mend: bool = False) -> int:
 
 
 def _await_visible(admin: AdminClient, settings: Settings, names: set[str]) -> None:
-    """Wait until metadata show the new topics: in a cluster, the broker that is asked may hear of them a little later."""
+    """Wait until metadata show the new topics: in a cluster, the broker that is asked may hear of them later."""
     deadline = time.monotonic() + _TIMEOUT_S
     while hidden := names - set(_metadata(admin, settings).topics):
         if time.monotonic() > deadline:
