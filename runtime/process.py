@@ -1,7 +1,9 @@
 """Child processes that never outlive their parent, and signals that ask this process to stop."""
 
+import contextlib
 import functools
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -13,7 +15,10 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import IO, Final, Self
 
+from runtime.exits import Unavailable
+
 _TETHER: Final = Path(__file__).with_name("tether.py")
+_SERVER_PORTS: Final = range(20_000, 32_768)
 
 
 def spawn(
@@ -40,10 +45,23 @@ def stop(process: subprocess.Popen[bytes], *, grace_s: float) -> int:
 
 def free_port() -> int:
     """A TCP port of the loopback interface that nobody listens on right now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    return free_ports(1)[0]
+
+
+def free_ports(count: int) -> list[int]:
+    """So many different ones, below those that the system gives to outgoing connections, which would take them soon."""
+    with contextlib.ExitStack() as held:  # all are held until the last is found, so that none comes twice
+        return [_hold_free_port(held) for _ in range(count)]
+
+
+def _hold_free_port(held: contextlib.ExitStack) -> int:
+    for port in random.SystemRandom().sample(_SERVER_PORTS, 1_000):
+        probe = held.enter_context(socket.socket())
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a closed connection's last minute is no obstacle
+        with contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise Unavailable("no free TCP port to be found: too many servers on this machine?")
 
 
 def listening(port: int) -> bool:

@@ -7,16 +7,19 @@ that exists; a secret shows as ``**********`` wherever settings are printed.
 
 import difflib
 import os
-from collections.abc import Mapping
+import tomllib
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 from typing_extensions import override
 
 PREFIX: Final = "FILLSTREAM_"
 FILE_VARIABLE: Final = "FILLSTREAM_SETTINGS"
+DEFAULT_FILE: Final = "fillstream.toml"
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 
@@ -28,7 +31,7 @@ class SettingsError(Exception):
 class Settings(BaseSettings):
     """All settings. ``FILLSTREAM_<NAME>`` sets one by environment; the field names are the keys of the file."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", toml_file="fillstream.toml")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", toml_file=DEFAULT_FILE)
 
     # where things are
     var: Path = Field(Path("var"), description="folder for state, logs and reports of this machine")
@@ -96,23 +99,54 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        file = Path(os.environ.get(FILE_VARIABLE, "fillstream.toml"))
+        file = Path(os.environ.get(FILE_VARIABLE, DEFAULT_FILE))
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, file)
 
 
 def refuse_unknown(environment: Mapping[str, str]) -> None:
     """Raises SettingsError for a ``FILLSTREAM_*`` variable that sets nothing: a typo must not mean a default."""
-    known = {PREFIX + name.upper() for name in Settings.model_fields} | {FILE_VARIABLE}
+    known = {variable(name) for name in Settings.model_fields} | {FILE_VARIABLE}
     for name in sorted(environment):
         if name.startswith(PREFIX) and name not in known:
-            near = difflib.get_close_matches(name, known, 1)
-            raise SettingsError(f"{name} sets nothing" + (f"; did you mean {near[0]}?" if near else ""))
+            raise SettingsError(f"{name} sets nothing{_hint(name, known)}")
 
 
 def load(**overrides: object) -> Settings:
-    """The settings of this process. Raises SettingsError, with the names at fault, if they can't be used."""
+    """The settings of this process. Raises SettingsError, which names those at fault on one line."""
     refuse_unknown(os.environ)
+    named = os.environ.get(FILE_VARIABLE)
+    if named is not None and not Path(named).exists():
+        raise SettingsError(f"{FILE_VARIABLE} names {named}, which doesn't exist")
     try:
         return Settings(**overrides)  # type: ignore[arg-type]  # pydantic checks the values
-    except ValueError as error:
-        raise SettingsError(str(error)) from error
+    except ValidationError as error:
+        raise SettingsError("; ".join(_explain(fault) for fault in error.errors())) from error
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{named or DEFAULT_FILE} is no TOML: {error}") from error
+
+
+def variable(name: str) -> str:
+    """The environment variable that sets *name*."""
+    return PREFIX + name.upper()
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """Variables that give another process these settings, secrets included."""
+    return {
+        variable(name): value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+        for name in settings.model_fields_set
+        if (value := getattr(settings, name)) is not None
+    }
+
+
+def _explain(fault: ErrorDetails) -> str:
+    """One fault, without the value: it may be a secret."""
+    name = ".".join(str(part) for part in fault["loc"])
+    if fault["type"] == "extra_forbidden":
+        return f"{name} is no setting{_hint(name, set(Settings.model_fields))}"
+    return f"{variable(name)} (in the file: {name}): {fault['msg']}"
+
+
+def _hint(name: str, known: Collection[str]) -> str:
+    near = difflib.get_close_matches(name, known, 1)
+    return f"; did you mean {near[0]}?" if near else ""
