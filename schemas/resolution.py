@@ -13,7 +13,7 @@ from fastavro.read import SchemaResolutionError
 from schemas import catalog, wire
 from schemas.catalog import Json
 from schemas.decoder import Decoder, decoder
-from schemas.plan import Amount, Choice, Leaf, Many, Maybe, Node, OneOf, Record
+from schemas.plan import Amount, Bytes, Choice, Leaf, Many, Maybe, Node, OneOf, Record
 from schemas.wire import Undecodable, UndecodableReason
 
 
@@ -118,7 +118,15 @@ _PRIMITIVES: Final = frozenset({"null", "boolean", "int", "long", "float", "doub
 
 
 def _value(node: Node, raw: Any) -> Any:
-    """The value of *node* that fastavro read as *raw*."""
+    """The value of *node* that fastavro read as *raw*. It puts the name of a named type in a union beside its value."""
+    if isinstance(node, OneOf):
+        if not isinstance(raw, tuple):
+            raise Undecodable(UndecodableReason.WRONG_SCHEMA, "a record where today's schema has a union of records")
+        name, raw = raw
+        by_name = {f"{catalog.NAMESPACE}.{record.holder.__name__}": record for record in node.records}
+        return _value(by_name[name], raw)
+    if isinstance(raw, tuple):
+        raw = raw[1]
     match node:
         case Record():
             return node.holder(*[_value(field.node, raw[field.name]) for field in node.fields])
@@ -126,10 +134,6 @@ def _value(node: Node, raw: Any) -> Any:
             return None if raw is None else _value(node.inner, raw)
         case Many():
             return tuple(_value(node.item, item) for item in raw)
-        case OneOf():
-            name, fields = raw
-            by_name = {f"{catalog.NAMESPACE}.{record.holder.__name__}": record for record in node.records}
-            return _value(by_name[name], fields)
         case _:
             return _leaf(node, raw)
 
@@ -137,6 +141,8 @@ def _value(node: Node, raw: Any) -> Any:
 def _leaf(node: Leaf, raw: Any) -> Any:
     if isinstance(node, Choice):
         return type(node.members[0])(raw)
+    if isinstance(raw, str) and isinstance(node, Amount | Bytes):
+        raw = raw.encode("latin-1")  # a default: JSON has no bytes, so the schema writes a character for each
     if not isinstance(node, Amount):
         return raw
     if len(raw) > wire.AMOUNT_BYTES_MAX:
