@@ -27,7 +27,7 @@ def ids() -> Mapping[str, int]:
 def versions(name: str) -> Mapping[int, Json]:
     """Every version of the schema *name*, by id, oldest first and without docs."""
     folder = resources.files("schemas").joinpath("history", name)
-    found = {int(file.name.removesuffix(".avsc")): json.loads(file.read_text()) for file in folder.iterdir()}
+    found = {int(file.name.removesuffix(".avsc")): bare(json.loads(file.read_text())) for file in folder.iterdir()}
     return dict(sorted(found.items()))
 
 

@@ -7,13 +7,14 @@ unreadable.
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Final
 
 from schemas import catalog
 from schemas.catalog import Json
 
-_PROMOTIONS = {("int", "long")}
+_PROMOTIONS: Final = {("int", "long")}
 
 
 def breaks(writer: Json, reader: Json) -> tuple[str, ...]:
@@ -43,20 +44,27 @@ def _breaks(writer: Json, reader: Json, path: str) -> Iterator[str]:
         for branch in writer:
             yield from _breaks(branch, reader, path)
     elif isinstance(reader, list):
-        found = [tuple(_breaks(writer, branch, path)) for branch in reader]
-        if all(found):
-            yield next((why[0] for why in found if _kind(writer) in why[0]), f"{path}: no branch for {_kind(writer)}")
+        same = [branch for branch in reader if _kind(branch) == _kind(writer)]
+        yield from _breaks(writer, same[0], path) if same else [f"{path}: no branch for {_kind(writer)}"]
     elif _kind(writer) != _kind(reader):
         if (_kind(writer), _kind(reader)) not in _PROMOTIONS:
             yield f"{path}: was {_kind(writer)}, is {_kind(reader)}"
-    elif isinstance(reader, dict) and reader["type"] == "record":
-        yield from _record_breaks(writer, reader, path)
-    elif isinstance(reader, dict) and reader["type"] == "enum":
-        lost = [symbol for symbol in writer["symbols"] if symbol not in reader["symbols"]]
-        if lost and "default" not in reader:
-            yield f"{path}: {_kind(reader)} has lost the symbols {lost}"
-    elif isinstance(reader, dict) and reader["type"] == "array":
-        yield from _breaks(writer["items"], reader["items"], path)
+    elif isinstance(reader, dict):
+        yield from _WITHIN.get(reader["type"], _nothing)(writer, reader, path)
+
+
+def _nothing(_writer: Json, _reader: Json, _path: str) -> Iterator[str]:
+    yield from ()
+
+
+def _array_breaks(writer: Json, reader: Json, path: str) -> Iterator[str]:
+    yield from _breaks(writer["items"], reader["items"], path)
+
+
+def _enum_breaks(writer: Json, reader: Json, path: str) -> Iterator[str]:
+    lost = [symbol for symbol in writer["symbols"] if symbol not in reader["symbols"]]
+    if lost and "default" not in reader:
+        yield f"{path}: {_kind(reader)} has lost the symbols {lost}"
 
 
 def _record_breaks(writer: Json, reader: Json, path: str) -> Iterator[str]:
@@ -67,6 +75,13 @@ def _record_breaks(writer: Json, reader: Json, path: str) -> Iterator[str]:
             yield from _breaks(written[field["name"]]["type"], field["type"], inner)
         elif "default" not in field:
             yield f"{inner}: is new and has no default"
+
+
+_WITHIN: Final[Mapping[str, Callable[[Json, Json, str], Iterator[str]]]] = {
+    "array": _array_breaks,
+    "enum": _enum_breaks,
+    "record": _record_breaks,
+}
 
 
 def _kind(schema: Json) -> str:
