@@ -30,7 +30,7 @@ class Mirror:
 
     def take(self, event: wire.Avro, read_us: int) -> None:
         self.events += 1
-        if event["answer"] is not None:
+        if event.get("answer") is not None:
             self.answers[event["answer"]] += 1
             source = event["source_topic"], event["source_partition"], event["source_offset"]
             self.answered_us.setdefault(source, read_us)
