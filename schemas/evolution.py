@@ -44,13 +44,16 @@ def _breaks(writer: Json, reader: Json, path: str) -> Iterator[str]:
         for branch in writer:
             yield from _breaks(branch, reader, path)
     elif isinstance(reader, list):
-        same = [branch for branch in reader if _kind(branch) == _kind(writer)]
-        yield from _breaks(writer, same[0], path) if same else [f"{path}: no branch for {_kind(writer)}"]
-    elif _kind(writer) != _kind(reader):
-        if (_kind(writer), _kind(reader)) not in _PROMOTIONS:
-            yield f"{path}: was {_kind(writer)}, is {_kind(reader)}"
+        fitting = [branch for branch in reader if _fits(writer, branch)]
+        yield from _breaks(writer, fitting[0], path) if fitting else [f"{path}: no branch for {_kind(writer)}"]
+    elif not _fits(writer, reader):
+        yield f"{path}: was {_kind(writer)}, is {_kind(reader)}"
     elif isinstance(reader, dict):
         yield from _WITHIN.get(reader["type"], _nothing)(writer, reader, path)
+
+
+def _fits(writer: Json, reader: Json) -> bool:
+    return _kind(writer) == _kind(reader) or (_kind(writer), _kind(reader)) in _PROMOTIONS
 
 
 def _nothing(_writer: Json, _reader: Json, _path: str) -> Iterator[str]:

@@ -20,7 +20,9 @@ AMOUNT_BYTES_MAX: Final = 63
 TABLE_SIZE: Final = 1024
 """How many small numbers have their encoding ready in a table."""
 
-_SHARED_MAX: Final = 4096
+SHARED_MAX: Final = 4096
+"""How many texts and instants are remembered at most."""
+
 _SHARED_BYTES_MAX: Final = 64
 _INT_MAX: Final = (1 << 31) - 1
 _LONG_MAX: Final = (1 << 63) - 1
@@ -152,7 +154,7 @@ shared_text = _shared_texts.get
 def share_text(raw: bytes) -> str:
     """The text in *raw*, remembered for the next *raw* like it, within bounds."""
     text = raw.decode()
-    if len(_shared_texts) < _SHARED_MAX and len(raw) <= _SHARED_BYTES_MAX:
+    if len(_shared_texts) < SHARED_MAX and len(raw) <= _SHARED_BYTES_MAX:
         _shared_texts[raw] = text
     return text
 
@@ -206,7 +208,7 @@ known_instant = _instants.get
 def instant_bytes(value: int) -> bytes:
     """A timestamp, remembered for a while: the records of a chunk carry the same few."""
     encoded = long_bytes(value)
-    if len(_instants) >= _SHARED_MAX:
+    if len(_instants) >= SHARED_MAX:
         _instants.clear()
     _instants[value] = encoded
     return encoded
@@ -225,7 +227,7 @@ def text_bytes(text: str) -> bytes:
 def share_text_bytes(text: str) -> bytes:
     """A text with its length, remembered for the next time, within bounds."""
     encoded = text_bytes(text)
-    if len(_written_texts) < _SHARED_MAX and len(encoded) <= _SHARED_BYTES_MAX:
+    if len(_written_texts) < SHARED_MAX and len(encoded) <= _SHARED_BYTES_MAX:
         _written_texts[text] = encoded
     return encoded
 
