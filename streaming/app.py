@@ -1,0 +1,122 @@
+"""The Faust application on the chunked transport, with every setting that matters spelled out; and running it."""
+
+import asyncio
+import logging
+import ssl
+from typing import TYPE_CHECKING, Any, Final
+
+import faust
+import structlog
+import uvloop
+from faust.transport.drivers import TRANSPORTS
+from typing_extensions import override
+
+from runtime.exits import Exit
+from runtime.settings import Settings
+from schemas import topics
+from streaming.transport import ChunkSchema
+
+if TYPE_CHECKING:
+    from streaming.lane import Lane
+
+log = structlog.get_logger()
+
+_SCHEME: Final = "chunked"
+_HOUR_S: Final = 3_600.0
+
+
+class App(faust.App):  # type: ignore[misc]  # Faust is not typed for us
+    """A Faust application that knows its lane and its settings."""
+
+    lane: "Lane"
+    settings: Settings
+
+    @override
+    def _create_directories(self) -> None:
+        """None: nothing is kept on disk, so there is nothing that could be out of date."""
+
+    @override
+    async def on_stop(self) -> None:
+        await self.lane.close()
+        await super().on_stop()
+
+
+def application(settings: Settings, name: str = topics.APPLICATION) -> App:
+    """An application named *name*, without agents and tables yet. Connects nowhere."""
+    TRANSPORTS.aliases[_SCHEME] = "streaming.transport:Transport"
+    session_s = settings.session_timeout_ms / 1_000
+    app = App(
+        name,
+        broker=f"{_SCHEME}://{settings.bootstrap_servers.replace(',', ';')}",
+        broker_credentials=_credentials(settings),
+        broker_client_id=settings.worker_id,
+        processing_guarantee="exactly_once",
+        # the group: a worker that comes back in time gets its partitions back, without a rebalance
+        consumer_group_instance_id=settings.worker_id,
+        broker_session_timeout=session_s,
+        broker_heartbeat_interval=session_s / 10,
+        broker_rebalance_timeout=max(60.0, session_s),
+        broker_request_timeout=max(40.0, session_s),
+        broker_max_poll_interval=_HOUR_S,
+        consumer_auto_offset_reset="earliest",
+        # topics are made and checked by runtime.topics; Faust makes none
+        topic_partitions=settings.partitions,
+        topic_replication_factor=settings.replication_factor,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        reply_create_topic=False,
+        # tables are restored by the lane, in full, each time a partition comes to this worker
+        TableManager="streaming.transport:TableManager",
+        store="memory://",
+        table_standby_replicas=0,
+        # nothing is acknowledged by Faust: the lane commits positions
+        broker_commit_interval=_HOUR_S,
+        stream_wait_empty=False,
+        # no server: it would serve tables to anybody, on all addresses
+        web_enabled=False,
+        canonical_url=f"http://{settings.worker_id}",
+    )
+    app.settings = settings
+    return app
+
+
+def input_topic(app: App, topic: topics.Topic) -> Any:
+    """*topic* as a channel for agents whose body is Lane.run."""
+    return app.topic(topic.name, schema=ChunkSchema(), partitions=app.conf.topic_partitions, acks=False)
+
+
+def run(app: App, settings: Settings) -> int:
+    """Run a worker of *app* in this process until SIGTERM or Ctrl-C; its exit code.
+
+    A clean stop finishes the chunks that are being committed. Any fault ends the process at once (streaming.failure).
+    """
+    if settings.log_level != "debug":
+        for chatty in ("faust", "mode", "streaming"):  # each service tells when it starts and stops
+            logging.getLogger(chatty).setLevel(logging.WARNING)
+    loop = uvloop.new_event_loop()
+    asyncio.set_event_loop(loop)
+    worker = faust.Worker(app, loop=loop, quiet=True, override_logging=False)
+    try:
+        worker.execute_from_commandline()
+    except SystemExit as end:
+        if end.code:
+            log.critical("worker_failed", reason=repr(worker.crash_reason))
+            return Exit.INTERNAL
+    log.info("worker_stopped", worker=settings.worker_id)
+    return Exit.OK
+
+
+def _credentials(settings: Settings) -> Any:
+    """Faust's form of the credentials that runtime.kafka gives librdkafka."""
+    context = None
+    if settings.security_protocol.endswith("SSL"):
+        context = ssl.create_default_context(cafile=settings.ssl_ca_location)
+    if settings.sasl_mechanism is None:
+        return None if context is None else faust.SSLCredentials(context)
+    password = settings.sasl_password
+    return faust.SASLCredentials(
+        username=settings.sasl_username,
+        password=password.get_secret_value() if password else None,
+        mechanism=settings.sasl_mechanism,
+        ssl_context=context,
+    )

@@ -1,0 +1,299 @@
+"""Faust's transport, with chunks instead of messages: the classes that Faust lets an application replace.
+
+Each overrides as little as can be; ``tests/streaming`` pins what they rely on in Faust 0.15.3 and aiokafka 0.14.
+"""
+
+import asyncio
+import contextlib
+import itertools
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, ClassVar, Final
+
+import aiokafka
+import faust
+import structlog
+from aiokafka.errors import ConsumerStoppedError, KafkaError
+from aiokafka.structs import OffsetAndMetadata, TopicPartition
+from faust.events import Event
+from faust.tables.manager import TableManager as FaustTableManager
+from faust.tables.recovery import RebalanceAgain, ServiceStopped
+from faust.tables.recovery import Recovery as FaustRecovery
+from faust.transport.consumer import TransactionManager
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP, ConsumerMessage
+from typing_extensions import override
+
+from streaming import failure
+from streaming.chunk import Admission, Record, Stretch
+
+log = structlog.get_logger()
+
+#: How long the broker may hold a fetch that has nothing: the longest an input waits that was full a moment ago.
+_FETCH_WAIT_MS: Final = 100
+
+#: A held input goes on when less than this share of a full chunk waits: before it runs dry.
+_GO_ON_BELOW: Final = 0.5
+
+
+class ChunkSchema(faust.Schema):  # type: ignore[misc]  # Faust is not typed for us
+    """Hands a stretch to the stream as it is: the agent decodes its records itself, all in one go."""
+
+    @override
+    def compile(self, app: faust.App, **_: Any) -> Any:
+        async def decode(message: ConsumerMessage, *, propagate: bool = False) -> Event:  # noqa: ARG001  # Faust's
+            return Event(app, None, message.value, None, message)
+
+        return decode
+
+
+class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust is not typed for us
+    """Fetches, in a thread and event loop of its own; what isn't marked otherwise runs there.
+
+    Every assigned partition is paused until it is admitted, and whenever a full chunk of it waits. So what is fetched
+    is always wanted, and aiokafka, which holds back a broker's next fetch until the last one is consumed, never waits.
+    """
+
+    @override
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._admissions: dict[TopicPartition, Admission] = {}
+        self._admitted = asyncio.Event()
+
+    def admit(self, admission: Admission) -> None:
+        """From any thread: fetch an input from an offset on, in place of what was admitted before."""
+        self.thread_loop.call_soon_threadsafe(self._admit, admission)
+
+    def go_on(self, admission: Admission) -> None:
+        """From any thread: fetch more of an input that was held because too much of it waited."""
+        self.thread_loop.call_soon_threadsafe(self._go_on, admission)
+
+    async def stretches(self, timeout: float) -> list[tuple[TP, Stretch]]:  # noqa: ASYNC109  # Faust's way
+        """From the main thread: what was fetched of admitted inputs; waits at most *timeout* seconds for some."""
+        fetched: list[tuple[TP, Stretch]] = await self.call_thread(self._stretches, timeout)
+        return fetched
+
+    async def publish(self, next_offsets: Mapping[TP, int]) -> None:
+        """From the main thread: commit the group's offsets, which nothing here reads: they are for lag tools."""
+        await self.call_thread(self._publish, next_offsets)
+
+    @override
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        self._admissions.clear()
+        self._admitted.clear()
+        with failure.stops("rebalance_failed"):  # aiokafka would log it and go on
+            await super().on_partitions_revoked(revoked)
+
+    @override
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        self._admissions.clear()
+        self._admitted.clear()
+        with failure.stops("rebalance_failed"):  # aiokafka would log it and go on
+            self._ensure_consumer().pause(*driver.ensure_aiokafka_TPset(assigned))
+            await super().on_partitions_assigned(assigned, generation_id)
+
+    def _admit(self, admission: Admission) -> None:
+        tp, consumer = TopicPartition(admission.topic, admission.partition), self._ensure_consumer()
+        if tp in consumer.assignment():  # else it was revoked meanwhile
+            consumer.seek(tp, admission.offset)
+            consumer.resume(tp)
+            self._admissions[tp] = admission
+            self._admitted.set()
+
+    def _go_on(self, admission: Admission) -> None:
+        tp = TopicPartition(admission.topic, admission.partition)
+        if admission.held and self._admissions.get(tp) is admission:
+            admission.held = False
+            self._ensure_consumer().resume(tp)
+
+    async def _stretches(self, timeout: float) -> list[tuple[TP, Stretch]]:  # noqa: ASYNC109
+        if not self.consumer.flow_active:
+            return []
+        consumer = self._ensure_consumer()
+        with consumer._subscription.fetch_context():  # noqa: SLF001  # as Faust does: it shows that we are not idle
+            if not self._admissions:
+                with contextlib.suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(self._admitted.wait(), timeout)
+                return []
+            fetched = await consumer._fetcher.fetched_records(self._admissions, timeout)  # noqa: SLF001  # as Faust does
+            return [(TP(*tp), self._stretch(tp, records)) for tp, records in fetched.items() if tp in self._admissions]
+
+    def _stretch(self, tp: TopicPartition, records: list[Any]) -> Stretch:
+        """Accounts for what was fetched of an input just now; holds the input if enough of it waits."""
+        consumer, admission = self._ensure_consumer(), self._admissions[tp]
+        state = consumer._subscription.subscription.assignment.state_value(tp)  # noqa: SLF001  # no await since the fetch
+        start, end = admission.reached, state.position
+        admission.reached = end
+        weight = self.consumer.weigh(records)
+        admission.fetched += weight
+        if admission.waiting >= 1:
+            consumer.pause(tp)
+            admission.held = True
+            if admission.waiting <= _GO_ON_BELOW:  # it was taken while we held it, and nobody else would notice
+                self._go_on(admission)
+        return Stretch(start=start, end=end, records=records, weight=weight, highwater=state.lso, admission=admission)
+
+    async def _publish(self, next_offsets: Mapping[TP, int]) -> None:
+        offsets = {TopicPartition(*tp): OffsetAndMetadata(offset, "") for tp, offset in next_offsets.items()}
+        try:
+            await self._ensure_consumer().commit(offsets)
+        except KafkaError as error:
+            log.info("group_offsets_not_published", reason=repr(error))
+
+    @override
+    def _create_worker_consumer(self, transport: "Transport") -> aiokafka.AIOKafkaConsumer:
+        conf = self.app.conf
+        return aiokafka.AIOKafkaConsumer(
+            client_id=conf.broker_client_id,
+            group_id=conf.id,
+            group_instance_id=conf.consumer_group_instance_id,
+            bootstrap_servers=driver.server_list(transport.url, transport.default_port),
+            partition_assignment_strategy=[self.app.assignor],  # Faust's: keeps equal numbers of all inputs together
+            enable_auto_commit=False,
+            auto_offset_reset="none",  # positions are ours; one that the broker doesn't have must not be passed over
+            isolation_level="read_committed",
+            fetch_max_wait_ms=_FETCH_WAIT_MS,
+            max_partition_fetch_bytes=conf.consumer_max_fetch_size,
+            max_poll_interval_ms=int(conf.broker_max_poll_interval * 1_000),
+            request_timeout_ms=int(conf.broker_request_timeout * 1_000),
+            session_timeout_ms=int(conf.broker_session_timeout * 1_000),
+            rebalance_timeout_ms=int(conf.broker_rebalance_timeout * 1_000),
+            heartbeat_interval_ms=int(conf.broker_heartbeat_interval * 1_000),
+            **driver.credentials_to_aiokafka_auth(conf.broker_credentials, conf.ssl_context),
+        )
+
+
+class Consumer(driver.Consumer):  # type: ignore[misc]  # Faust is not typed for us
+    """Gives Faust one message for each stretch."""
+
+    @override
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._sequence = itertools.count()
+
+    @override
+    def _new_consumer_thread(self) -> ConsumerThread:
+        return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    @override
+    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
+        """What Faust's own does, without its sleep of a second when all buffers are full."""
+        if not self.flow_active:
+            await self.wait(self.can_resume_flow)
+        generation = self.app.consumer_generation_id
+        try:
+            stretches = await self._thread.stretches(timeout)
+        except ConsumerStoppedError:
+            raise  # Faust knows what it means
+        except KafkaError as error:
+            failure.stop("fetch_failed", error)
+        for tp, stretch in stretches:
+            if self.should_stop or not self.flow_active or self.app.consumer_generation_id != generation:
+                return  # a rebalance: whoever owns the partition after it seeks to where it stands
+            yield tp, self._message(tp, stretch, generation)
+
+    def _message(self, tp: TP, stretch: Stretch, generation: int) -> ConsumerMessage:
+        return ConsumerMessage(
+            tp.topic,
+            tp.partition,
+            next(self._sequence),  # not an offset: Faust drops what is below the last, and after a seek all would be
+            stretch.records[-1].timestamp / 1_000,
+            0,
+            (),
+            None,
+            stretch,
+            None,
+            0,
+            0,
+            tp,
+            generation_id=generation,
+        )
+
+    @override
+    async def perform_seek(self) -> None:
+        """Nothing: each partition is admitted at its own position."""
+
+    def weigh(self, records: Sequence[Record]) -> float:
+        """The share of a full chunk that *records* make."""
+        settings = self.app.settings
+        size = sum(len(record.value or b"") + len(record.key or b"") for record in records)
+        weight: float = max(len(records) / settings.chunk_records_max, size / settings.chunk_bytes_max)
+        return weight
+
+    def admit(self, topic: str, partition: int, offset: int) -> Admission:
+        admission = Admission(topic, partition, offset)
+        self._thread.admit(admission)
+        return admission
+
+    def taken(self, stretch: Stretch) -> None:
+        admission = stretch.admission
+        admission.taken += stretch.weight
+        if admission.held and admission.waiting <= _GO_ON_BELOW:
+            self._thread.go_on(admission)
+
+    async def publish(self, next_offsets: Mapping[TP, int]) -> None:
+        await self._thread.publish(next_offsets)
+
+
+class Transactions(TransactionManager):  # type: ignore[misc]  # Faust is not typed for us
+    """Tells the lane what the group decides. The lane's transactions are its own; Faust begins and commits none."""
+
+    @override
+    async def flush(self) -> None:
+        """Nothing: Faust's producer has nothing of ours."""
+
+    @override
+    async def commit(self, offsets: Mapping[TP, int], start_new_transaction: bool = True) -> bool:
+        """Nothing: offsets are committed with the chunks they belong to."""
+        return True
+
+    @override
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        with failure.stops("rebalance_failed"):
+            await self.app.lane.rest()
+
+    @override
+    async def on_rebalance(self, assigned: set[TP], revoked: set[TP], newly_assigned: set[TP]) -> None:
+        with failure.stops("rebalance_failed"):
+            self.app.lane.assign(assigned)
+
+
+class Recovery(FaustRecovery):  # type: ignore[misc]  # Faust is not typed for us
+    """Only lets streams flow after a rebalance. What Faust would restore, the lane restores."""
+
+    @override
+    async def on_rebalance(
+        self, assigned: set[TP], revoked: set[TP], newly_assigned: set[TP], generation_id: int = 0
+    ) -> None:
+        self.add_future(self._resume(generation_id))
+
+    async def _resume(self, generation_id: int) -> None:
+        with contextlib.suppress(RebalanceAgain, ServiceStopped):  # then there is nothing to resume
+            await self._resume_streams(generation_id)
+
+
+class TableManager(FaustTableManager):  # type: ignore[misc]  # Faust is not typed for us
+    """Faust's list of tables, without a subscription to their changelogs."""
+
+    @override
+    async def on_start(self) -> None:
+        await self._update_channels()
+        await self.recovery.start()
+
+    @override
+    async def _update_channels(self) -> None:
+        self._tables_finalized.set()
+        self._tables_registered.set()
+
+    _recovery: Recovery | None = None
+
+    @property
+    @override
+    def recovery(self) -> Recovery:
+        if self._recovery is None:
+            self._recovery = Recovery(self.app, self, beacon=self.beacon, loop=self.loop)
+        return self._recovery
+
+
+class Transport(driver.Transport):  # type: ignore[misc]  # Faust is not typed for us
+    Consumer: ClassVar[type[Consumer]] = Consumer
+    TransactionManager: ClassVar[type[Transactions]] = Transactions
