@@ -200,7 +200,7 @@ def main(settings: Settings, port: int = 9092, heap_mib: int = 1024) -> int:
     telemetry.start(settings, "broker")
     with process.StopRequest() as stop:
         folder = settings.var / "kafka"
-        with EmbeddedBroker(folder, jar_cache=folder, port=port, heap_mib=heap_mib) as broker:
+        with EmbeddedBroker(folder, jar_cache=jars.cache_folder(settings), port=port, heap_mib=heap_mib) as broker:
             while not stop.wait(0.5):
                 if not broker.alive:
                     log.error("broker_died", log=str(folder / "broker.log"))

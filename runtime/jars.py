@@ -13,6 +13,7 @@ from typing import Final
 import structlog
 
 from runtime.exits import Unavailable
+from runtime.settings import Settings
 
 JAVA_VERSION_MIN: Final = 17
 _MAVEN_TIMEOUT_S: Final = 600
@@ -35,6 +36,11 @@ def java() -> str:
             f"{wanted}, and {found} is {version[1] if version else 'unknown'}: set JAVA_HOME to a later one"
         )
     return found
+
+
+def cache_folder(settings: Settings) -> Path:
+    """Where the jars are kept."""
+    return settings.jar_cache or settings.var / "kafka"
 
 
 def resolve(cache: Path) -> Path:

@@ -36,8 +36,13 @@ def stop(process: subprocess.Popen[bytes], *, grace_s: float) -> int:
     """End *process* by SIGTERM, or after *grace_s* by SIGKILL; returns its exit code."""
     if process.poll() is None:
         process.terminate()
+    return finish(process, within_s=grace_s)
+
+
+def finish(process: subprocess.Popen[bytes], *, within_s: float) -> int:
+    """Wait for the end of *process*, and make one by SIGKILL after *within_s*; returns its exit code."""
     try:
-        return process.wait(grace_s)
+        return process.wait(within_s)
     except subprocess.TimeoutExpired:
         process.kill()
         return process.wait()

@@ -8,7 +8,7 @@ that exists; a secret shows as ``**********`` wherever settings are printed.
 import difflib
 import os
 import tomllib
-from collections.abc import Collection, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -35,6 +35,7 @@ class Settings(BaseSettings):
 
     # where things are
     var: Path = Field(Path("var"), description="folder for state, logs and reports of this machine")
+    jar_cache: Path | None = Field(None, description="folder of the embedded broker's jars; var/kafka unless set")
     instruments: Path | None = Field(None, description="TOML file of tradable symbols; the built-in ones unless set")
     process_name: str | None = Field(None, description="name in logs and var/run; the kind of process unless set")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -108,7 +109,8 @@ def refuse_unknown(environment: Mapping[str, str]) -> None:
     known = {variable(name) for name in Settings.model_fields} | {FILE_VARIABLE}
     for name in sorted(environment):
         if name.startswith(PREFIX) and name not in known:
-            raise SettingsError(f"{name} sets nothing{_hint(name, known)}")
+            near = _nearest(name.removeprefix(PREFIX), {other.removeprefix(PREFIX) for other in known})
+            raise SettingsError(f"{name} sets nothing" + (f"; did you mean {PREFIX}{near}?" if near else ""))
 
 
 def load(**overrides: object) -> Settings:
@@ -143,10 +145,10 @@ def _explain(fault: ErrorDetails) -> str:
     """One fault, without the value: it may be a secret."""
     name = ".".join(str(part) for part in fault["loc"])
     if fault["type"] == "extra_forbidden":
-        return f"{name} is no setting{_hint(name, set(Settings.model_fields))}"
+        near = _nearest(name, Settings.model_fields)
+        return f"{name} is no setting" + (f"; did you mean {near}?" if near else "")
     return f"{variable(name)} (in the file: {name}): {fault['msg']}"
 
 
-def _hint(name: str, known: Collection[str]) -> str:
-    near = difflib.get_close_matches(name, known, 1)
-    return f"; did you mean {near[0]}?" if near else ""
+def _nearest(name: str, known: Iterable[str]) -> str | None:
+    return next(iter(difflib.get_close_matches(name, known, 1)), None)

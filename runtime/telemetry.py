@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TextIO
 from wsgiref.simple_server import WSGIServer
 
 import msgspec
@@ -63,14 +63,15 @@ class Telemetry:
         self._thread.join()
 
 
-def start(settings: Settings, process: str) -> Telemetry:
-    """Set up logs and metrics of this process, named *process* unless ``process_name`` says otherwise.
+def start(settings: Settings, process: str, output: TextIO | None = None) -> Telemetry:
+    """Set up logs (to stderr unless *output* is given) and metrics of this process.
 
-    Raises SettingsError if the metrics port can't be had.
+    Its name is *process* unless the setting ``process_name`` says otherwise. Raises SettingsError if the metrics port
+    can't be had.
     """
     name = settings.process_name or process
     hide(*(value.get_secret_value() for _, value in settings if isinstance(value, SecretStr)))
-    configure_logging(settings, name)
+    configure_logging(settings, name, output)
     server, thread, url = _serve_metrics(settings)
     record = RunRecord(
         process=name, pid=os.getpid(), metrics=url, started_at=datetime.fromtimestamp(time.time(), UTC).isoformat()
@@ -85,18 +86,19 @@ def hide(*secrets: str) -> None:
     _secrets.update(secret for secret in secrets if secret)
 
 
-def configure_logging(settings: Settings, process: str) -> None:
-    """Send structlog's and the standard library's records to stderr as lines of one format."""
+def configure_logging(settings: Settings, process: str, output: TextIO | None = None) -> None:
+    """Send structlog's and the standard library's records to *output* (stderr) as lines of one format."""
+    file = output or sys.stderr
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
     shared = _shared_processors(process)
-    render: Processor = _json if settings.log_format == "json" else _console()
+    render: Processor = _json if settings.log_format == "json" else _console(file)
     structlog.configure(
         processors=[*shared, render, _mask_values],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(file=file),
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(file)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[structlog.stdlib.ExtraAdder(), structlog.stdlib.add_logger_name, *shared],
@@ -164,9 +166,9 @@ def _json(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
     return orjson.dumps(event, default=repr, option=orjson.OPT_NON_STR_KEYS).decode()
 
 
-def _console() -> Processor:
+def _console(file: TextIO) -> Processor:
     return structlog.dev.ConsoleRenderer(
-        colors=sys.stderr.isatty(), timestamp_key="at", exception_formatter=structlog.dev.plain_traceback
+        colors=file.isatty(), timestamp_key="at", exception_formatter=structlog.dev.plain_traceback
     )
 
 

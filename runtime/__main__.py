@@ -1,0 +1,203 @@
+"""The ``fillstream`` command (also ``python -m runtime``): a subcommand for each process and each look at them."""
+
+import contextlib
+import importlib
+import json
+import tomllib
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated, Final, NoReturn
+
+import structlog
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from runtime import settings as settings_module
+from runtime import telemetry
+from runtime.exits import CheckFailed, Exit, Unavailable
+from runtime.settings import Settings, SettingsError
+
+#: Where each subcommand's ``main(settings, **options) -> int`` is. By name: the layers above may import this one only.
+ENTRIES: Final = {
+    "demo": "runtime.demo",
+    "up": "runtime.supervisor",
+    "broker": "runtime.broker",
+    "topics": "runtime.topics",
+    "worker": "agents.worker",
+    "gateway": "venue_gateways.worker",
+    "sink": "analytics.sink",
+    "clickhouse": "analytics.service",
+    "simulator": "venue_gateways.simulator.server",
+}
+
+app = typer.Typer(
+    name="fillstream",
+    help="Executes crypto orders on third-party exchanges as an exactly-once stream pipeline.",
+    epilog="Settings come from FILLSTREAM_* variables and fillstream.toml: `fillstream settings` lists them. "
+    "Exit codes: 0 done, 1 a check failed, 2 wrong usage or settings, 70 a fault of fillstream, "
+    "75 something it needs is missing or doesn't answer.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,  # they show local variables, secrets among them
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+PortOption = Annotated[int, typer.Option(min=0, max=65_535, help="TCP port on 127.0.0.1; 0: any free one.")]
+
+
+@app.command()
+def up(
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Order worker processes.")] = 2,
+    broker_port: PortOption = 0,
+    clickhouse_port: PortOption = 0,
+    simulator_port: PortOption = 0,
+) -> None:
+    """Run everything on this machine and keep it running.
+
+    Broker, topics, simulated venue, ClickHouse, workers, gateway and sink; restarts what dies. var/endpoints.json says
+    where they answer, var/log/ has a log of each. Ctrl-C stops all.
+    """
+    _run("up", workers=workers, broker_port=broker_port, clickhouse_port=clickhouse_port, simulator_port=simulator_port)
+
+
+@app.command()
+def broker(
+    port: PortOption = 9092,
+    heap_mib: Annotated[int, typer.Option(min=128, help="Java heap, in MiB.")] = 1024,
+) -> None:
+    """Run a Kafka broker on this machine (one node, data in var/kafka). Needs Java 17+, and Maven the first time."""
+    _run("broker", port=port, heap_mib=heap_mib)
+
+
+@app.command()
+def topics(
+    repair: Annotated[bool, typer.Option("--repair", help="Set differing topic settings right first.")] = False,
+) -> None:
+    """Create the topics that are missing, and check that all are as they must be."""
+    _run("topics", mend=repair)
+
+
+@app.command()
+def worker() -> None:
+    """Run an order worker: decides on commands and venue reports. Give each a FILLSTREAM_WORKER_ID of its own."""
+    _run("worker")
+
+
+@app.command()
+def gateway(venue: Annotated[str, typer.Argument(help="Whose orders to place, for example: simulated.")]) -> None:
+    """Run a gateway: carries requests to a venue and its reports back. Give each a FILLSTREAM_GATEWAY_ID of its own."""
+    _run("gateway", venue=venue)
+
+
+@app.command()
+def sink() -> None:
+    """Run the sink: writes every event into ClickHouse once."""
+    _run("sink")
+
+
+@app.command()
+def clickhouse(port: PortOption = 8123) -> None:
+    """Run ClickHouse in this process (data in var/clickhouse), for any client of its HTTP protocol."""
+    _run("clickhouse", port=port)
+
+
+@app.command()
+def simulator(
+    port: PortOption = 8081,
+    journal: Annotated[
+        Path | None, typer.Option(help="File for every accepted order and fill; in var/simulator/ unless given.")
+    ] = None,
+    credentials: Annotated[
+        Path | None, typer.Option(help="TOML file with key and secret of the account; in var/simulator/ unless given.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the market's moves.")] = 1,
+) -> None:
+    """Run the simulated venue: Binance Spot's REST and WebSocket API over an order book with a seeded market."""
+    _run("simulator", port=port, journal=journal, credentials=credentials, seed=seed)
+
+
+@app.command("settings")
+def show_settings(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")] = False,
+) -> None:
+    """Show the settings in effect, secrets masked."""
+    with _exit_codes():
+        settings = settings_module.load()
+        if as_json:
+            typer.echo(json.dumps(settings.model_dump(mode="json"), indent=2))
+        else:
+            Console().print(_settings_table(settings))
+
+
+@app.command()
+def version() -> None:
+    """Show the version."""
+    typer.echo(_version())
+
+
+def _run(name: str, **options: object) -> NoReturn:
+    """Run the entry *name* and end with its exit code."""
+    with _exit_codes():
+        settings = settings_module.load()
+        telemetry.configure_logging(settings, name)
+        main = importlib.import_module(ENTRIES[name]).main
+        raise typer.Exit(main(settings, **options))
+    raise AssertionError("unreachable: the block above always raises")
+
+
+@contextlib.contextmanager
+def _exit_codes() -> Iterator[None]:
+    """Turn what can go wrong into a line on stderr and an exit code."""
+    try:
+        yield
+    except SettingsError as error:
+        _give_up(f"settings: {error}", Exit.USAGE)
+    except CheckFailed as error:
+        _give_up(str(error), Exit.CHECK_FAILED)
+    except Unavailable as error:
+        _give_up(str(error), Exit.TEMPORARY)
+    except KeyboardInterrupt:
+        _give_up("interrupted", Exit.TEMPORARY)
+    except (typer.Exit, typer.Abort):
+        raise
+    except Exception as error:
+        structlog.get_logger().exception("process_failed")
+        raise typer.Exit(Exit.INTERNAL) from error
+
+
+def _give_up(message: str, code: Exit) -> NoReturn:
+    typer.echo(f"fillstream: {message}", err=True)
+    raise typer.Exit(code)
+
+
+def _settings_table(settings: Settings) -> Table:
+    table = Table(title="Settings in effect (bold: set, not defaults)", title_justify="left")
+    table.add_column("setting", no_wrap=True)
+    table.add_column("value", overflow="fold")
+    table.add_column("meaning")
+    for name, field in Settings.model_fields.items():
+        value = getattr(settings, name)
+        shown = "" if value is None else str(value)
+        style = "bold" if name in settings.model_fields_set else ""
+        table.add_row(settings_module.variable(name), shown, field.description or "", style=style)
+    return table
+
+
+def _version() -> str:
+    """The installed distribution's version, or in a checkout the one that pyproject.toml names."""
+    try:
+        return metadata.version("fillstream")
+    except metadata.PackageNotFoundError:
+        project = Path(__file__).parent.parent / "pyproject.toml"
+        return str(tomllib.loads(project.read_text())["project"]["version"])
+
+
+def main() -> None:
+    """The console script."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,251 @@
+"""What the supervisor starts stays alive while it runs, comes back when killed, and never outlives it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+import pytest
+from confluent_kafka.admin import AdminClient
+
+from runtime import process, services, status, supervisor
+from runtime.exits import Unavailable
+from runtime.services import Endpoints, Installation, Service
+from runtime.settings import Settings
+from runtime.supervisor import Cancelled, Supervisor
+
+ROOT = Path(__file__).parent.parent.parent
+ENDPOINTS = Endpoints(
+    bootstrap="b", clickhouse="c", simulator="s", simulator_stream="w", simulator_journal="j", metrics={}
+)
+SLEEP = "import time; time.sleep(300)"
+
+
+def fake(name, code=SLEEP, ready=lambda _pid: True):
+    return Service(name=name, command=(sys.executable, "-c", code), environment=dict(os.environ), ready=ready)
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Starts supervisors of steps, and stops them at the end."""
+    running = []
+
+    def start(*steps, **options):
+        made = Supervisor(Installation(var=tmp_path, steps=steps, endpoints=ENDPOINTS))
+        running.append(made)
+        made.start(**options)
+        return made
+
+    yield start
+    for each in running:
+        each.stop()
+
+
+def eventually(condition, within_s=10.0):
+    deadline = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < deadline, "it didn't come true in time"
+        time.sleep(0.02)
+
+
+def alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_a_step_begins_when_all_before_it_are_ready(run, tmp_path):
+    mark = tmp_path / "mark"
+    late = f"import time, pathlib; time.sleep(0.5); pathlib.Path({str(mark)!r}).touch(); time.sleep(300)"
+    seen = []
+    running = run(
+        (fake("slow", late, lambda _pid: mark.exists()), fake("quick")),
+        lambda: seen.append(mark.exists()),
+        (fake("last"),),
+    )
+    assert seen == [True]
+    assert list(running.pids) == ["slow", "quick", "last"]
+    assert {state.what for state in running.states()} == {"ready"}
+
+
+def test_a_killed_process_comes_back_as_often_as_it_is_killed(run):
+    running = run((fake("victim"), fake("bystander")))
+    bystander = running.pids["bystander"]
+    for kills in range(1, 4):
+        former = running.pids["victim"]
+        os.kill(former, signal.SIGKILL)
+        eventually(lambda former=former: running.pids.get("victim", former) != former)
+        assert running.states()[0].restarts == kills
+    assert running.pids["bystander"] == bystander
+
+
+def test_stopping_goes_backwards_and_kills_what_ignores_the_signal(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(supervisor, "_STOP_WITHIN_S", 1.0)
+    diary = tmp_path / "diary"
+    diary.touch()
+    polite = (
+        "import signal, sys, time\n"
+        "def end(*_):\n"
+        f"    open({str(diary)!r}, 'a').write(sys.argv[1] + ' '); sys.exit()\n"
+        "signal.signal(signal.SIGTERM, end); print('on', flush=True); time.sleep(300)"
+    )
+    stubborn = (
+        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('on', flush=True); time.sleep(300)"
+    )
+
+    def named(name, code):
+        log = tmp_path / "log" / f"{name}.log"
+        service = fake(name, code, lambda _pid: "on" in log.read_text())
+        return msgspec.structs.replace(service, command=(*service.command, name))
+
+    running = run((named("first", polite), named("deaf", stubborn)), (named("second", polite),))
+    pids = running.pids
+    running.stop()
+    assert diary.read_text() == "second first "
+    assert not any(alive(pid) for pid in pids.values())
+    assert running.pids == {}
+
+
+def test_children_die_with_a_killed_supervisor(tmp_path):
+    script = (
+        "import json, os, sys, time; from pathlib import Path; from tests.runtime import test_supervisor as t\n"
+        "s = t.Supervisor(t.Installation(var=Path(sys.argv[1]), steps=((t.fake('a'), t.fake('b')),),"
+        " endpoints=t.ENDPOINTS))\n"
+        "s.start(); print(json.dumps(s.pids), file=sys.stderr, flush=True); time.sleep(60)"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=ROOT) as parent:
+        pids = json.loads(parent.stderr.readline())
+        assert all(alive(pid) for pid in pids.values())
+        parent.kill()
+    eventually(lambda: not any(alive(pid) for pid in pids.values()))
+
+
+def test_endpoints_are_published_while_it_runs(run, tmp_path):
+    running = run((fake("a"),))
+    published = json.loads((tmp_path / "endpoints.json").read_text())
+    assert published == msgspec.to_builtins(ENDPOINTS)
+    running.stop()
+    assert not (tmp_path / "endpoints.json").exists()
+
+
+def test_two_supervisors_can_not_share_a_folder(run, tmp_path):
+    running = run((fake("a"),))
+    with pytest.raises(Unavailable, match="another `fillstream up` or demo runs in"):
+        run((fake("b"),))
+    assert (tmp_path / "endpoints.json").exists(), "the refused one left the first one's file alone"
+    running.stop()
+    run((fake("c"),))
+
+
+def test_a_process_that_keeps_ending_at_the_start_is_reported_and_the_rest_stopped(run):
+    survivors = []
+
+    def note(pid):
+        survivors.append(pid)
+        return True
+
+    with pytest.raises(Unavailable, match=r"(?s)broken keeps ending; .*broken\.log:.*no port for me"):
+        run((fake("fine", ready=note),), (fake("broken", "raise SystemExit('no port for me')"),))
+    assert survivors
+    assert not any(alive(pid) for pid in survivors)
+
+
+def test_a_failing_step_stops_what_was_started(run):
+    survivors = []
+
+    def fail():
+        raise Unavailable("no topics today")
+
+    with pytest.raises(Unavailable, match="no topics today"):
+        run((fake("a", ready=lambda pid: survivors.append(pid) or True),), fail)
+    assert not any(alive(pid) for pid in survivors)
+
+
+def test_a_start_can_be_cancelled(run):
+    with pytest.raises(Cancelled):
+        run((fake("never", ready=lambda _pid: False),), cancelled=lambda: True)
+
+
+def test_the_log_of_the_run_before_is_kept_beside_the_new_one(run, tmp_path):
+    log = tmp_path / "log" / "talker.log"
+    for word in ("one", "two"):
+        running = run((fake("talker", f"print('{word}', flush=True);{SLEEP}", lambda _pid: bool(log.read_text())),))
+        running.stop()
+    assert log.read_text() == "two\n"
+    assert (tmp_path / "log" / "talker.log.1").read_text() == "one\n"
+
+
+def test_the_wait_between_starts_doubles_up_to_a_cap():
+    assert [supervisor.backoff_s(deaths) for deaths in (1, 2, 3, 8, 9, 10_000)] == [0.25, 0.5, 1.0, 30.0, 30.0, 30.0]
+
+
+def test_a_long_life_forgives_earlier_deaths(tmp_path, monkeypatch):
+    monkeypatch.setattr(supervisor, "_HEALTHY_AFTER_S", 0.2)
+    child = supervisor._Child(fake("brief", "import time; time.sleep(0.3)"), tmp_path / "log" / "brief.log")
+    child.deaths = 5
+    child.look(time.monotonic())
+    eventually(lambda: child.look(time.monotonic()) or child.restarts == 1)
+    assert child.deaths == 1
+
+
+def test_every_process_has_ports_of_its_own_and_knows_the_others(tmp_path):
+    settings = Settings(var=tmp_path, partitions=3, clickhouse_password="hunter2")
+    installation = services.local(settings, services.Options(simulator={"seed": 7}), {"supervisor": "http://x"})
+    by_name = {service.name: service for step in installation.steps if not callable(step) for service in step}
+    assert list(by_name) == ["broker", "simulator", "clickhouse", "worker-0", "worker-1", "gateway-simulated", "sink"]
+    assert set(installation.endpoints.metrics) == {*by_name, "supervisor"}
+    assert len(set(installation.endpoints.metrics.values())) == len(by_name) + 1
+    for name, service in by_name.items():
+        given = service.environment
+        assert given["FILLSTREAM_PROCESS_NAME"] == name
+        assert given["FILLSTREAM_BOOTSTRAP_SERVERS"] == installation.endpoints.bootstrap
+        assert (given["FILLSTREAM_PARTITIONS"], given["FILLSTREAM_CLICKHOUSE_PASSWORD"]) == ("3", "hunter2")
+        assert given["FILLSTREAM_CREDENTIALS"] == str(tmp_path / "simulator" / "credentials.toml")
+    assert by_name["worker-1"].environment["FILLSTREAM_WORKER_ID"] == "worker-1"
+    assert "--seed=7" in by_name["simulator"].command
+    assert by_name["gateway-simulated"].command[-2:] == ("gateway", "simulated")
+
+
+def test_credentials_are_random_readable_by_the_owner_only_and_kept(tmp_path):
+    first, second = tmp_path / "a" / "credentials.toml", tmp_path / "b" / "credentials.toml"
+    services.make_credentials(first)
+    services.make_credentials(second)
+    assert first.read_text() != second.read_text()
+    assert first.stat().st_mode & 0o777 == 0o400
+    before = first.read_text()
+    services.make_credentials(first)
+    assert first.read_text() == before
+
+
+@pytest.mark.broker
+def test_the_broker_of_an_installation_comes_back_with_its_topics(tmp_path):
+    settings = Settings(var=tmp_path, partitions=1, jar_cache=ROOT / "var" / "kafka")
+    whole = services.local(settings, services.Options(), {})
+    prepare, (broker, *_), create_topics, _ = whole.steps
+    with Supervisor(Installation(var=tmp_path, steps=(prepare, (broker,), create_topics), endpoints=ENDPOINTS)) as made:
+        port = int(whole.endpoints.bootstrap.rpartition(":")[2])
+        os.kill(made.pids["broker"], signal.SIGKILL)
+        eventually(lambda: not process.listening(port))
+        eventually(lambda: made.states()[0].restarts == 1 and made.states()[0].what == "ready", 30)
+        topics = AdminClient({"bootstrap.servers": whole.endpoints.bootstrap}).list_topics(timeout=10).topics
+        assert "order-commands" in topics
+    assert not process.listening(port)
+
+
+def test_the_table_shows_each_process_and_when_it_comes_back(tmp_path):
+    from rich.console import Console
+
+    up = status.State(name="sink", what="ready", pid=4711, restarts=2, since=10.0, log_file=tmp_path / "sink.log")
+    down = status.State(name="worker-0", what="waiting", pid=None, restarts=1, since=75.5, log_file=tmp_path / "w.log")
+    console = Console(width=300)
+    with console.capture() as capture:
+        console.print(status.table([up, down], tmp_path / "endpoints.json", now=75.0))
+    sink, worker = (line.split() for line in capture.get().splitlines() if "sink" in line or "worker" in line)
+    assert {"ready", "0:01:05", "4711", "2"} <= set(sink)
+    assert {"waiting", "0.5", "1"} <= set(worker)
