@@ -1,0 +1,270 @@
+"""The seam between fillstream and a venue: what an adapter is asked, in values, and what it answers, in values.
+
+An adapter does no I/O and reads no clock: it builds the bytes of a request and says what a response, or an event of the
+private stream, means. Whoever calls it owns sockets, time, retries and limits. So every rule of a venue can be tested
+as a function, and a new venue is one more implementation of :class:`Adapter`.
+"""
+
+from collections.abc import Generator, Iterable, Mapping
+from enum import StrEnum
+from typing import Any, Protocol, TypeAlias
+
+import msgspec
+
+from domain.messages import Liquidity, VenueRequest
+from domain.throttle import Charge, Limit, Priority
+
+
+class Value(msgspec.Struct, frozen=True, gc=False):
+    """A frozen value."""
+
+
+# ── bytes ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class HttpRequest(Value, frozen=True):
+    """What goes over the wire, exactly: *target* and *body* are the bytes that were signed."""
+
+    method: str
+    target: str
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+
+
+class HttpResponse(Value, frozen=True):
+    """What came back; the names of *headers* are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+# ── what a venue can be asked ───────────────────────────────────────────────────────────────────────────────────────
+
+
+class Call(Value, frozen=True):
+    """One HTTP exchange. An adapter may have calls of its own besides these, for its look-ups."""
+
+
+class Place(Call, frozen=True):
+    request: VenueRequest
+
+
+class Cancel(Call, frozen=True):
+    request: VenueRequest
+
+
+class FindOrder(Call, frozen=True):
+    """One order, by either ID."""
+
+    symbol: str
+    client_order_id: str | None = None
+    venue_order_id: str | None = None
+
+
+class ListTrades(Call, frozen=True):
+    """The account's trades, oldest first: of one order, or of *scope* from *position*, or since an instant."""
+
+    scope: str
+    venue_order_id: str | None = None
+    position: str | None = None
+    since_us: int | None = None
+
+
+class ListOrders(Call, frozen=True):
+    """The account's orders, open and ended, oldest first, from *position* or since an instant."""
+
+    scope: str
+    position: str | None = None
+    since_us: int | None = None
+
+
+class ListOpenOrders(Call, frozen=True):
+    scope: str
+
+
+class ReadRules(Call, frozen=True):
+    """Limits and symbols."""
+
+
+class ReadClock(Call, frozen=True):
+    """The venue's time. Costs little, asks nothing of the account: also the probe of a half-open breaker."""
+
+
+class ReadUsage(Call, frozen=True):
+    """How much of the account's limits is used up."""
+
+
+class OpenStream(Call, frozen=True):
+    """A connection and a subscription to the private stream: no HTTP, but it may cost as a call does."""
+
+
+# ── what a venue can say ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Outcome(StrEnum):
+    """What is known after a call. Anything that leaves room for doubt is UNKNOWN."""
+
+    ACCEPTED = "ACCEPTED"
+    REJECTED = "REJECTED"  # definite: it did not happen and will not
+    RETRY_SAFE = "RETRY_SAFE"  # definite: it did not happen, and the same call may be made again
+    UNKNOWN = "UNKNOWN"  # it may have happened, or may yet
+
+
+class Remedy(StrEnum):
+    """What to do besides, before anything else."""
+
+    NONE = "NONE"
+    LOOK_UP = "LOOK_UP"  # the venue has, or had, an order under this client order ID: ask for it
+    SET_CLOCK = "SET_CLOCK"
+    BACK_OFF = "BACK_OFF"  # the venue is overloaded or going down: counts against the breaker
+    BLOCK = "BLOCK"  # the credential or address is refused: open the breaker
+
+
+class OrderState(StrEnum):
+    """A venue's order, in the few words that matter here; each adapter maps its venue's statuses to them."""
+
+    OPEN = "OPEN"
+    FILLED = "FILLED"
+    CANCELED = "CANCELED"
+    EXPIRED = "EXPIRED"
+    REJECTED = "REJECTED"
+
+
+class OrderSeen(Value, frozen=True):
+    """An order as the venue shows it. *filled_quantity* counts all its trades."""
+
+    client_order_id: str
+    symbol: str
+    state: OrderState
+    filled_quantity: int
+    venue_order_id: str | None = None
+    reason: str | None = None
+    updated_at: int | None = None
+
+
+class TradeSeen(Value, frozen=True):
+    trade_id: str
+    venue_order_id: str
+    symbol: str
+    quantity: int
+    price: int
+    fee: int
+    fee_asset: str
+    liquidity: Liquidity
+    traded_at: int
+
+
+class Rules(Value, frozen=True):
+    """*symbols* maps our names to the venue's; *limits* are those of :mod:`domain.throttle`."""
+
+    limits: tuple[Limit, ...]
+    symbols: Mapping[str, str]
+
+
+class Answer(Value, frozen=True):
+    """What one call brought. *absent* is a definite "no such order, now"; *position* is where a next page starts.
+
+    *wait_us* is how long the venue wants not to be asked, about *limit* or (None) at all.
+    """
+
+    outcome: Outcome
+    reason: str | None = None
+    remedy: Remedy = Remedy.NONE
+    wait_us: int = 0
+    limit: str | None = None
+    order: OrderSeen | None = None
+    orders: tuple[OrderSeen, ...] = ()
+    trades: tuple[TradeSeen, ...] = ()
+    position: str | None = None
+    more: bool = False
+    absent: bool = False
+    rules: Rules | None = None
+    usage: tuple[tuple[str, int], ...] = ()
+    venue_time_us: int = 0
+
+
+class Finding(Value, frozen=True):
+    """What a look-up by client order ID found out. *order* is None if there is none; *usable* says if that is known."""
+
+    usable: bool
+    order: OrderSeen | None = None
+    trades: tuple[TradeSeen, ...] = ()
+
+
+LookUp: TypeAlias = Generator[Call, Answer, Finding]
+
+
+class StreamSignal(StrEnum):
+    UPDATE = "UPDATE"
+    SUBSCRIBED = "SUBSCRIBED"
+    REFUSED = "REFUSED"  # the subscription failed
+    ENDING = "ENDING"  # the venue is about to close the connection
+    OTHER = "OTHER"  # nothing that matters here
+
+
+class StreamEvent(Value, frozen=True):
+    """What one message of the private stream says: an order's new state, and the trade behind it if there is one."""
+
+    signal: StreamSignal
+    order: OrderSeen | None = None
+    trade: TradeSeen | None = None
+    detail: str | None = None
+
+
+class Unparsable(ValueError):  # noqa: N818  # it names the bytes, as a refusal does
+    """Bytes from a venue that do not say what they should."""
+
+
+class Adapter(Protocol):
+    """One venue's dialect, for one account. Instants are by the venue's clock."""
+
+    name: str
+    limits: tuple[Limit, ...]
+    """The limits that :meth:`charges` charges: documented ones, until :meth:`learn` has been told better."""
+
+    def build(self, call: Call, now_us: int) -> HttpRequest:
+        """The signed request of *call*."""
+
+    def parse(self, call: Call, response: HttpResponse) -> Answer:
+        """What *response* says about *call*. Never raises: what can't be understood is UNKNOWN."""
+
+    def charges(self, call: Call) -> tuple[Charge, ...]:
+        """What *call* takes of which limits."""
+
+    def usage(self, response: HttpResponse) -> tuple[tuple[str, int], ...]:
+        """What the venue says is used up of its limits, by name."""
+
+    def learn(self, rules: Rules) -> None:
+        """Use *rules* from now on."""
+
+    def lane(self, request: VenueRequest) -> str:
+        """What a placement queues with: one waits for limits behind another of its lane only."""
+
+    def look_up(self, symbol: str, client_order_id: str) -> LookUp:
+        """All there is to know of one order, its trades included."""
+
+    def scopes(self, symbols: Iterable[str]) -> tuple[str, ...]:
+        """What trades and orders have to be listed by, to see those of all *symbols*."""
+
+    def subscription(self, now_us: int) -> bytes:
+        """The message that opens the account's private stream on a new connection."""
+
+    def event(self, message: str | bytes) -> StreamEvent:
+        """What one message of the stream says. Raises Unparsable."""
+
+
+PRIORITIES: Mapping[type[Call], Priority] = {Place: Priority.PLACE, Cancel: Priority.CANCEL}
+
+
+def priority(call: Call) -> Priority:
+    """Cancels first, then placements, then everything that only asks."""
+    return PRIORITIES.get(type(call), Priority.QUERY)
+
+
+def decode(body: bytes | str, expected: Any) -> Any:
+    """*body* as JSON of type *expected*. Raises Unparsable."""
+    try:
+        return msgspec.json.decode(body, type=expected)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Unparsable(str(error)) from error
