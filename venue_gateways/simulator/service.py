@@ -1,0 +1,87 @@
+"""The running venue: what happens is journaled first, then told. Everything but the web."""
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from domain import money
+from venue_gateways.simulator import metrics
+from venue_gateways.simulator.binance.exchange import Exchange
+from venue_gateways.simulator.binance.stream import Hub
+from venue_gateways.simulator.faults import Dice
+from venue_gateways.simulator.journal import Journal, entries
+from venue_gateways.simulator.market import Market
+from venue_gateways.simulator.orders import Happening
+
+Clock = Callable[[], int]
+
+
+class Service:
+    """The venue, its dialect, its market, its journal and its dice. *clock* gives microseconds since the epoch."""
+
+    def __init__(self, exchange: Exchange, market: Market, journal: Journal, dice: Dice, clock: Clock) -> None:
+        self.exchange = exchange
+        self.market = market
+        self.dice = dice
+        self.clock = clock
+        self.hub = Hub(exchange)
+        self.answers: Counter[tuple[str, int]] = Counter()
+        self._journal = journal
+        self._broken: OSError | None = None
+
+    def commit(self, now: int) -> None:
+        """Write down what has happened since, and only then tell of it.
+
+        Raises OSError if it can't be written; from then on always, so that the process ends.
+        """
+        if self._broken is not None:
+            raise self._broken
+        executions = self.exchange.venue.drain()
+        refusals = self.exchange.drain_refusals()
+        if not executions and not refusals:
+            return
+        try:
+            self._journal.append([*entries(executions), *refusals])
+        except OSError as error:
+            self._broken = error
+            raise
+        self.exchange.observe(executions)
+        self.hub.publish(executions, now)
+        for execution in executions:
+            if execution.what is Happening.ACCEPTED:
+                metrics.ORDERS.inc()
+            elif execution.what is Happening.TRADED:
+                metrics.FILLS.inc()
+
+    def step(self) -> None:
+        """Let the market move once."""
+        now = self.clock()
+        self.market.step(now)
+        self.commit(now)
+
+    def count(self, operation: str, status: int) -> None:
+        self.answers[operation, status] += 1
+        metrics.REQUESTS.labels(operation, str(status)).inc()
+
+    def state(self) -> dict[str, Any]:
+        """What there is to know of the venue, for people and tests."""
+        venue = self.exchange.venue
+        return {
+            "prices": {s: money.text(b.last_price) for s, b in venue.books.items() if b.last_price is not None},
+            "order_id": venue.order_id,
+            "trade_ids": {symbol: book.trade_id for symbol, book in venue.books.items()},
+            "accounts": {
+                name: {
+                    "orders_open": len(account.open),
+                    "orders": sum(map(len, account.orders.values())),
+                    "trades": sum(map(len, account.trades.values())),
+                }
+                for name, account in venue.accounts.items()
+            },
+            "answers": [
+                {"operation": operation, "status": status, "count": count}
+                for (operation, status), count in sorted(self.answers.items())
+            ],
+            "faults": {name: count for name, count in self.dice.counts.items() if count},
+            "sessions": len(self.hub.sessions),
+        }

@@ -1,0 +1,122 @@
+"""WebSocket connections: each a session of the dialect, with an outbox and the faults in between."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Final
+
+import orjson
+
+from venue_gateways.simulator import faults, metrics
+from venue_gateways.simulator.binance import stream
+from venue_gateways.simulator.binance.errors import ApiError
+from venue_gateways.simulator.binance.exchange import HONEST, Lies
+from venue_gateways.simulator.binance.stream import Session
+from venue_gateways.simulator.connection import reset
+from venue_gateways.simulator.faults import Fate, Outcome
+from venue_gateways.simulator.outbox import Outbox
+from venue_gateways.simulator.service import Service
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+PATH: Final = "/ws-api/v3"
+
+#: What is said in place of an answer; any other outcome cuts the connection.
+_INSTEAD: Final = {
+    Outcome.ERROR_BEFORE: (504, -1007, "Timeout waiting for response from backend server."),
+    Outcome.ERROR_AFTER: (504, -1007, "Timeout waiting for response from backend server."),
+    Outcome.TOO_MANY_REQUESTS: (429, -1003, "Too many requests queued."),
+    Outcome.BANNED: (418, -1003, "Way too much request weight used; IP banned."),
+}
+
+
+def lies(fate: Fate) -> Lies:
+    """What the dialect has to know of a request's fate."""
+    if not fate.hide_ms and not fate.no_open_orders:
+        return HONEST
+    return Lies(hide_us=fate.hide_ms * 1_000, no_open_orders=fate.no_open_orders)
+
+
+async def serve(service: Service, scope: Scope, receive: Receive, send: Send, *, lifetime_s: float) -> None:
+    """Hold one connection until the client goes, or for *lifetime_s*."""
+    await receive()  # websocket.connect
+    now, address = service.clock(), scope["client"][0]
+    if scope["path"] != PATH:
+        await _refuse(send, ApiError(-1020, f"There is no WebSocket API here, but at {PATH}.", 404))
+        return
+    try:
+        service.exchange.address(address).connect(now)
+    except ApiError as error:
+        await _refuse(send, error)
+        return
+    await send({"type": "websocket.accept"})
+    outbox = Outbox(service.dice, lambda: reset(scope))
+    session = Session(service.exchange, address, outbox.deliver, now, scope["query_string"].decode("latin-1"))
+    service.hub.sessions[session] = None
+    metrics.SESSIONS.inc()
+    sender = asyncio.create_task(_send_all(outbox, send))
+    try:
+        async with asyncio.timeout(lifetime_s):
+            await _converse(service, session, outbox, receive)
+    except TimeoutError:
+        await send({"type": "websocket.close", "code": 1001, "reason": "the connection has lived long enough"})
+    finally:
+        metrics.SESSIONS.dec()
+        del service.hub.sessions[session]
+        outbox.close()
+        sender.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await sender
+
+
+async def _converse(service: Service, session: Session, outbox: Outbox, receive: Receive) -> None:
+    """Answer requests, one after the other, until the client has gone."""
+    while (message := await receive())["type"] == "websocket.receive":
+        text = message.get("text") or message.get("bytes") or b""
+        operation = stream.operation(text)
+        fate = service.dice.request(operation)
+        answer = await _answer(service, session, text, fate)
+        service.count(operation, 200 if answer else 0)
+        if answer is None:
+            outbox.cut()
+            return
+        outbox.put(answer)
+
+
+async def _answer(service: Service, session: Session, text: str | bytes, fate: Fate) -> bytes | None:
+    """The answer to a request, or None if the connection is to be cut."""
+    arrived, plan = service.clock(), service.dice.plan
+    if fate.outcome in faults.NEVER_PERFORMED:
+        return _instead(text, fate.outcome)
+    if fate is not faults.KIND:
+        await asyncio.sleep(fate.before_s(plan))
+    now = service.clock()
+    answer = session.answer(text, arrived, now, lies(fate))
+    service.commit(now)
+    if fate is not faults.KIND:
+        await asyncio.sleep(fate.after_s(plan))
+    if fate.outcome in {Outcome.TRUNCATED, Outcome.HTML}:
+        return answer[: len(answer) // 2]
+    return _instead(text, fate.outcome) if fate.outcome in {Outcome.RESPONSE_LOST, Outcome.ERROR_AFTER} else answer
+
+
+def _instead(text: str | bytes, outcome: Outcome | None) -> bytes | None:
+    said = _INSTEAD.get(outcome) if outcome else None
+    return stream.instead(text, *said) if said else None
+
+
+async def _refuse(send: Send, error: ApiError) -> None:
+    await send({"type": "websocket.http.response.start", "status": error.status, "headers": []})
+    await send({"type": "websocket.http.response.body", "body": orjson.dumps(error.payload())})
+
+
+async def _send_all(outbox: Outbox, send: Send) -> None:
+    while True:
+        text = await outbox.get()
+        try:
+            await send({"type": "websocket.send", "text": text.decode()})
+        except OSError:  # the client has gone: whoever receives hears of it too
+            return
