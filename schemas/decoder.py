@@ -95,7 +95,7 @@ class _Reader:
                 self._number(node, target)
             case Boolean():
                 self._of_byte("BOOLEANS", target, f"boolean for {field}")
-            case Choice():
+            case _:
                 self._of_byte(self._members(node), target, f"symbol of {type(node.members[0]).__name__} for {field}")
 
     def _record(self, record: Record, target: str) -> None:

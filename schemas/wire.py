@@ -5,11 +5,14 @@ never reserve memory for a length they have not seen the bytes of, and raise not
 """
 
 from enum import StrEnum
-from typing import Final, NoReturn
+from typing import Final, NoReturn, TypeVar
 
 from typing_extensions import override
 
 from domain.money import AMOUNT_MAX
+
+_K = TypeVar("_K")
+_V = TypeVar("_V")
 
 HEADER_BYTES: Final = 5
 """Confluent's wire format: a zero byte, then the schema id as four bytes, most significant first."""
@@ -147,6 +150,13 @@ def read_block(data: bytes, position: int) -> tuple[int, int]:
     return doubled, position
 
 
+def _remember(table: dict[_K, _V], key: _K, value: _V) -> None:
+    """Starts anew when full: what is still in use is soon back, and no flood of other values locks it out."""
+    if len(table) >= SHARED_MAX:
+        table.clear()
+    table[key] = value
+
+
 _shared_texts: dict[bytes, str] = {}
 shared_text = _shared_texts.get
 
@@ -154,8 +164,8 @@ shared_text = _shared_texts.get
 def share_text(raw: bytes) -> str:
     """The text in *raw*, remembered for the next *raw* like it, within bounds."""
     text = raw.decode()
-    if len(_shared_texts) < SHARED_MAX and len(raw) <= _SHARED_BYTES_MAX:
-        _shared_texts[raw] = text
+    if len(raw) <= _SHARED_BYTES_MAX:
+        _remember(_shared_texts, raw, text)
     return text
 
 
@@ -208,9 +218,7 @@ known_instant = _instants.get
 def instant_bytes(value: int) -> bytes:
     """A timestamp, remembered for a while: the records of a chunk carry the same few."""
     encoded = long_bytes(value)
-    if len(_instants) >= SHARED_MAX:
-        _instants.clear()
-    _instants[value] = encoded
+    _remember(_instants, value, encoded)
     return encoded
 
 
@@ -218,17 +226,12 @@ _written_texts: dict[str, bytes] = {}
 written_text = _written_texts.get
 
 
-def text_bytes(text: str) -> bytes:
-    """A text with its length."""
-    encoded = text.encode()
-    return long_bytes(len(encoded)) + encoded
-
-
 def share_text_bytes(text: str) -> bytes:
     """A text with its length, remembered for the next time, within bounds."""
-    encoded = text_bytes(text)
-    if len(_written_texts) < SHARED_MAX and len(encoded) <= _SHARED_BYTES_MAX:
-        _written_texts[text] = encoded
+    encoded = text.encode()
+    encoded = long_bytes(len(encoded)) + encoded
+    if len(encoded) <= _SHARED_BYTES_MAX:
+        _remember(_written_texts, text, encoded)
     return encoded
 
 

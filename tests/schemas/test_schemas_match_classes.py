@@ -127,3 +127,13 @@ BAD_PLANS = {
 def test_a_schema_that_is_not_the_class_is_refused_before_any_code_is_made(case):
     with pytest.raises(plan.SchemaMismatchError):
         plan.of_schema(BAD_PLANS[case])
+
+
+def test_a_type_may_be_written_as_an_object():
+    tick = {
+        "type": "record",
+        "name": "Tick",
+        "namespace": "fillstream",
+        "fields": [{"name": "at", "type": {"type": "long"}}],
+    }
+    assert plan.of_schema(tick).fields[0].node == plan.Number(64)

@@ -190,3 +190,11 @@ def test_a_breaking_change_is_not_frozen(tmp_path, changed_event, capsys):
     assert list(tmp_path.iterdir()) == []
     assert evolution.main() == 1
     assert "not frozen: fillstream.OrderEvent.note" in capsys.readouterr().err
+
+
+def test_the_command_says_what_it_froze(tmp_path, changed_event, monkeypatch, capsys):
+    changed_event(HARMLESS["a new field with a default"])
+    monkeypatch.setattr(evolution, "__file__", str(tmp_path / "evolution.py"))
+    assert evolution.main() == 0
+    assert "order_event is written with id" in capsys.readouterr().out
+    assert (tmp_path / "ids.json").exists()
