@@ -23,6 +23,7 @@ from runtime.settings import Settings, SettingsError
 ENTRIES: Final = {
     "demo": "runtime.demo",
     "up": "runtime.supervisor",
+    "jars": "runtime.jars",
     "broker": "runtime.broker",
     "topics": "runtime.topics",
     "worker": "agents.worker",
@@ -48,6 +49,22 @@ PortOption = Annotated[int, typer.Option(min=0, max=65_535, help="TCP port on 12
 
 
 @app.command()
+def demo(
+    commands: Annotated[int, typer.Option(min=1, help="Order commands to send.")] = 20_000,
+    users: Annotated[int, typer.Option(min=1, help="Users to send them for.")] = 1_000,
+    rate: Annotated[float, typer.Option(min=1.0, help="Commands a second, on average.")] = 650.0,
+    seed: Annotated[int, typer.Option(help="Seed of the commands and of the market.")] = 1,
+    kill: Annotated[bool, typer.Option("--kill", help="Kill workers, gateway and sink while it runs.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave everything running afterwards.")] = False,
+) -> None:
+    """Run the whole system on made-up commands, show how it does, and check every answer, order, fill and cent.
+
+    Writes var/demo/summary.json and var/demo/report.html. Exits with 1 if a single check fails.
+    """
+    _run("demo", commands=commands, users=users, rate=rate, seed=seed, kill=kill, keep=keep)
+
+
+@app.command()
 def up(
     workers: Annotated[int, typer.Option(min=1, max=64, help="Order worker processes.")] = 2,
     broker_port: PortOption = 0,
@@ -60,6 +77,12 @@ def up(
     where they answer, var/log/ has a log of each. Ctrl-C stops all.
     """
     _run("up", workers=workers, broker_port=broker_port, clickhouse_port=clickhouse_port, simulator_port=simulator_port)
+
+
+@app.command()
+def jars() -> None:
+    """Fetch the broker's jars now. Maven does it, once; the broker would do it at its first start."""
+    _run("jars")
 
 
 @app.command()
@@ -113,9 +136,21 @@ def simulator(
         Path | None, typer.Option(help="TOML file with key and secret of the account; in var/simulator/ unless given.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the market's moves.")] = 1,
+    fault_plan: Annotated[Path | None, typer.Option(help="JSON file of faults: delays, losses, repeats.")] = None,
+    weight_per_minute: Annotated[int, typer.Option(min=1, help="Limit of request weight per minute.")] = 120_000,
+    orders_per_10_s: Annotated[int, typer.Option(min=1, help="Limit of orders in 10 s.")] = 8_000,
 ) -> None:
     """Run the simulated venue: Binance Spot's REST and WebSocket API over an order book with a seeded market."""
-    _run("simulator", port=port, journal=journal, credentials=credentials, seed=seed)
+    _run(
+        "simulator",
+        port=port,
+        journal=journal,
+        credentials=credentials,
+        seed=seed,
+        fault_plan=fault_plan,
+        weight_per_minute=weight_per_minute,
+        orders_per_10_s=orders_per_10_s,
+    )
 
 
 @app.command("settings")

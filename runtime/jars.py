@@ -12,7 +12,7 @@ from typing import Final
 
 import structlog
 
-from runtime.exits import Unavailable
+from runtime.exits import Exit, Unavailable
 from runtime.settings import Settings
 
 JAVA_VERSION_MIN: Final = 17
@@ -71,6 +71,13 @@ def resolve(cache: Path) -> Path:
                 raise
     log.info("kafka_jars_resolved", folder=str(folder), jars=len(list(folder.glob("*.jar"))))
     return folder
+
+
+def main(settings: Settings) -> int:
+    """Have everything here that the embedded broker needs."""
+    java()
+    resolve(cache_folder(settings))
+    return Exit.OK
 
 
 def _run_maven(maven: str, pom: Path, output: Path, log_file: Path) -> None:

@@ -12,6 +12,8 @@ import msgspec
 from runtime import broker, instruments, jars, process, telemetry, topics
 from runtime.settings import Settings, environment
 
+#: Where the simulated venue answers WebSocket requests, as Binance does.
+_STREAM_PATH: Final = "/ws-api/v3"
 _ROOT: Final = Path(__file__).parent.parent
 
 
@@ -74,7 +76,7 @@ def local(settings: Settings, options: Options, metrics: Mapping[str, str]) -> I
         bootstrap=bootstrap,
         clickhouse=f"http://127.0.0.1:{clickhouse_port}",
         simulator=f"http://127.0.0.1:{simulator_port}",
-        simulator_stream=f"ws://127.0.0.1:{simulator_port}",
+        simulator_stream=f"ws://127.0.0.1:{simulator_port}{_STREAM_PATH}",
         simulator_journal=str(simulator["journal"]),
         metrics=dict(metrics),
     )
