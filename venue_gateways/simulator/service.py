@@ -25,6 +25,7 @@ class Service:
         self.dice = dice
         self.clock = clock
         self.hub = Hub(exchange)
+        self.market_runs = True
         self.answers: Counter[tuple[str, int]] = Counter()
         self._journal = journal
         self._broken: OSError | None = None
@@ -54,7 +55,9 @@ class Service:
                 metrics.FILLS.inc()
 
     def step(self) -> None:
-        """Let the market move once."""
+        """Let the market move once, unless it has been told to stand still."""
+        if not self.market_runs:
+            return
         now = self.clock()
         self.market.step(now)
         self.commit(now)

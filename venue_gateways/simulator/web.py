@@ -40,6 +40,12 @@ _ERRORS: Final = (
 _log = structlog.get_logger()
 
 
+class MarketWish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What ``PUT /simulator/market`` takes."""
+
+    running: bool
+
+
 class Application:
     """The ASGI application. *lifetime_s* is how long a WebSocket connection lives at most."""
 
@@ -124,11 +130,15 @@ class Application:
     # ── people and tests ───────────────────────────────────────────────────────────────────────────────────────────
 
     def _control(self, verb: str, path: str, body: bytes) -> rest.Reply:
-        """``GET /simulator/state``, and ``GET`` and ``PUT /simulator/faults``."""
+        """``GET /simulator/state``, ``GET`` and ``PUT /simulator/faults``, ``PUT /simulator/market``."""
         if (verb, path) == ("GET", "/simulator/state"):
             return rest.Reply(200, orjson.dumps(self._service.state()), _JSON)
+        if (verb, path) == ("PUT", "/simulator/market"):
+            return self._control_market(body)
         if path != "/simulator/faults" or verb not in {"GET", "PUT"}:
-            return rest.Reply(404, b'{"error":"there are /simulator/state and /simulator/faults"}', _JSON)
+            return rest.Reply(
+                404, b'{"error":"there are /simulator/state, /simulator/faults and /simulator/market"}', _JSON
+            )
         if verb == "PUT":
             try:
                 plan = faults.parse(body)
@@ -137,6 +147,16 @@ class Application:
             self._service.dice.set(plan)
             _log.info("faults_planned", **{name: getattr(plan, name) for name in faults.NAMES if getattr(plan, name)})
         return rest.Reply(200, msgspec.json.encode(self._service.dice.plan), _JSON)
+
+    def _control_market(self, body: bytes) -> rest.Reply:
+        """``{"running": false}`` makes the venue's own traders stand still: nobody takes what clients have resting."""
+        try:
+            wish = msgspec.json.decode(body, type=MarketWish)
+        except msgspec.MsgspecError as error:
+            return rest.Reply(400, orjson.dumps({"error": str(error)}), _JSON)
+        self._service.market_runs = wish.running
+        _log.info("market_told", running=wish.running)
+        return rest.Reply(200, msgspec.json.encode(wish), _JSON)
 
 
 async def _read(receive: Receive) -> bytes | None:
