@@ -32,15 +32,6 @@ MESSAGES: Final[Mapping[str, str]] = {
     "dead-letters": "dead_letter",
 }
 BALANCES: Final = "fillstream-balances-changelog"
-TABLES: Final = (
-    "order_commands",
-    "transfers",
-    "venue_requests",
-    "venue_reports",
-    "order_events",
-    "ledger_entries",
-    "dead_letters",
-)
 READ_S: Final = 60.0
 BATCH: Final = 5_000
 
@@ -86,26 +77,29 @@ def tables(bootstrap: str, partitions: int) -> Balances:
 def rows(clickhouse: Clickhouse) -> Rows:
     """What ClickHouse holds, row by row of the raw tables, and what its views say."""
     client = clickhouse.client()
-    offsets: dict[tuple[str, int], Sequence[int]] = {}
-    for table in TABLES:
-        query = f"SELECT _topic, _partition, groupArray(_offset) FROM {table} GROUP BY _topic, _partition"  # noqa: S608  # names of ours
-        offsets |= {(topic, partition): found for topic, partition, found in client.query(query).result_rows}
-    balances = client.query("SELECT owner, asset, available, reserved FROM balances").result_rows
-    orders = client.query("SELECT status, count() FROM orders_current GROUP BY status").result_rows
-    client.close()
-    return Rows(
-        offsets=offsets,
-        balances={
-            (owner, asset): (_units(available), _units(reserved)) for owner, asset, available, reserved in balances
-        },
-        orders=dict(orders),
-    )
+    try:
+        stored = client.query(
+            "SELECT _topic, _partition, groupArray(_offset) FROM stored_records GROUP BY _topic, _partition"
+        )
+        return Rows(
+            offsets={(topic, partition): offsets for topic, partition, offsets in stored.result_rows},
+            balances=_balances(client, "SELECT owner, asset, available, reserved FROM balances"),
+            totals=_balances(
+                client,
+                "SELECT owner, asset, sumIf(amount, account = 'AVAILABLE'), sumIf(amount, account = 'RESERVED') "
+                "FROM ledger_totals GROUP BY owner, asset",
+            ),
+            orders=dict(client.query("SELECT status, count() FROM orders_current GROUP BY status").result_rows),
+        )
+    finally:
+        client.close()
 
 
-def row_count(client: Any) -> int:
-    """How many rows the raw tables hold together."""
-    counts = " UNION ALL ".join(f"SELECT count() AS n FROM {table}" for table in TABLES)  # noqa: S608  # names of ours
-    return int(client.query(f"SELECT sum(n) FROM ({counts})").result_rows[0][0])  # noqa: S608  # as above
+def _balances(client: Any, query: str) -> Balances:
+    return {
+        (owner, asset): (_units(available), _units(reserved))
+        for owner, asset, available, reserved in client.query(query).result_rows
+    }
 
 
 def _units(value: Any) -> int:

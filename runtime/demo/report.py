@@ -88,7 +88,9 @@ def page(material: Material) -> str:
     return PAGE.substitute(
         lead=f"{summary.commands:,} commands, seed {summary.seed}{_killed(summary.kills)}",
         tone="bad" if failed else "",
-        verdict=f"{len(failed)} of {len(material.checks)} checks failed" if failed else f"all {len(material.checks)} checks hold",
+        verdict=f"{len(failed)} of {len(material.checks)} checks failed"
+        if failed
+        else f"all {len(material.checks)} checks hold",
         cards=_cards(summary),
         throughput=plots.throughput(material.course),
         stages=stages,

@@ -36,7 +36,7 @@ class Run:
                 "dead-letters",
             )
         }
-        self.tables, self.balances, self.orders, self.extra_offsets = {}, {}, {}, {}
+        self.tables, self.balances, self.totals, self.orders, self.extra_offsets = {}, {}, {}, {}, {}
 
     def put(self, topic, fields, *, value=b"v", key=KEY):
         records = self.records[topic]
@@ -61,18 +61,19 @@ class Run:
 
     def evidence(self):
         evidence = Evidence(
-            sent=self.sent, records=self.records, journal=self.journal, tables={}, rows=Rows({}, {}, {})
+            sent=self.sent, records=self.records, journal=self.journal, tables={}, rows=Rows({}, {}, {}, {})
         )
         offsets = {
             at: sorted(evidence.rows_due(at).elements()) + self.extra_offsets.get(at, []) for at in evidence.partitions
         }
         self.tables = evidence.replayed | self.tables
         self.balances = evidence.replayed | self.balances
+        self.totals = evidence.replayed | self.totals
         orders = {} | self.orders
         if not orders:
             for events in evidence.orders.values():
                 orders[events[-1]["status"]] = orders.get(events[-1]["status"], 0) + 1
-        rows = Rows(offsets, self.balances, orders)
+        rows = Rows(offsets, self.balances, self.totals, orders)
         return Evidence(sent=self.sent, records=self.records, journal=self.journal, tables=self.tables, rows=rows)
 
     def failing(self):
@@ -372,6 +373,11 @@ def test_a_table_that_drifts_from_the_ledger_is_noticed(run):
 
 def test_a_balance_in_clickhouse_that_drifts_is_noticed(run):
     run.balances["user:nobody", "USD"] = (1, 0)
+    assert run.failing() == {"clickhouse_balances_equal_the_ledger"}
+
+
+def test_totals_that_counted_a_row_twice_are_noticed(run):
+    run.totals["treasury", "USD"] = (-2_000, 0)
     assert run.failing() == {"clickhouse_balances_equal_the_ledger"}
 
 

@@ -51,10 +51,15 @@ class Record(msgspec.Struct, frozen=True):
 
 
 class Rows(msgspec.Struct, frozen=True):
-    """What ClickHouse says. *offsets* has one entry a row, by topic and partition; *orders* counts by status."""
+    """What ClickHouse says.
+
+    *offsets* has one entry a row of any raw table, by the topic and partition of its record. *balances* are added up
+    from the postings, *totals* were kept while rows came in. *orders* counts by status.
+    """
 
     offsets: Mapping[tuple[str, int], Sequence[int]]
-    balances: Mapping[tuple[str, str], tuple[int, int]]
+    balances: Balances
+    totals: Balances
     orders: Mapping[str, int]
 
 
@@ -142,18 +147,17 @@ class Evidence:
     def _rows_due(self) -> dict[tuple[str, int], Counter[int]]:
         due: dict[tuple[str, int], Counter[int]] = defaultdict(Counter)
         for record in self.by_coordinates.values():
-            if record.fields is not None:
-                postings = record.fields["postings"] if record.topic == LEDGER_ENTRIES else (None,)
-                due[record.topic, record.partition][record.offset] = len(postings)
+            postings = record.fields["postings"] if record.fields and record.topic == LEDGER_ENTRIES else (None,)
+            due[record.topic, record.partition][record.offset] = len(postings)
         return due
 
     @property
     def partitions(self) -> AbstractSet[tuple[str, int]]:
-        """The topics and partitions that hold messages."""
+        """The topics and partitions that hold records."""
         return self._rows_due.keys()
 
     def rows_due(self, at: tuple[str, int]) -> Counter[int]:
-        """How many rows each offset should have: one, a journal entry one a posting, what is no message none."""
+        """How many rows each offset should have: one, if only as a dead letter; a journal entry one a posting."""
         return self._rows_due.get(at, Counter())
 
     def lines(self, *events: str) -> list[Line]:

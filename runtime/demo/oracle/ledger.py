@@ -47,12 +47,12 @@ def tables_equal_the_ledger(evidence: Evidence) -> Check:
 
 
 def clickhouse_balances_equal_the_ledger(evidence: Evidence) -> Check:
-    """The balances that analysts see are the sums of what was posted."""
-    return Check(
-        "clickhouse_balances_equal_the_ledger",
-        f"{len(evidence.rows.balances)} balances",
-        tuple(_differences(evidence, "ClickHouse", dict(evidence.rows.balances))),
+    """The balances that analysts see, and the totals that were kept while rows came in, are the sums of postings."""
+    faults = (
+        *_differences(evidence, "view of balances", dict(evidence.rows.balances)),
+        *_differences(evidence, "kept totals", dict(evidence.rows.totals)),
     )
+    return Check("clickhouse_balances_equal_the_ledger", f"{len(evidence.rows.balances)} balances", faults)
 
 
 def _differences(evidence: Evidence, where: str, found: dict[tuple[str, str], tuple[int, int]]) -> Iterator[str]:

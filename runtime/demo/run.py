@@ -1,0 +1,188 @@
+"""One run on a system that is up: money for every user, the commands, the wait for rest, the evidence."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final, Self
+from urllib.parse import urlsplit
+
+import msgspec
+import structlog
+
+from runtime.demo import collect, settle, workload
+from runtime.demo.collect import Clickhouse
+from runtime.demo.exchange import Exchange
+from runtime.demo.gauge import RowGauge
+from runtime.demo.journal import Journal
+from runtime.demo.kills import Killer
+from runtime.demo.oracle.evidence import Evidence
+from runtime.demo.plan import Planned, Sent, Shape
+from runtime.demo.progress import Counts
+from runtime.demo.publish import Publisher
+from runtime.demo.settle import Unrest
+from runtime.demo.summary import Kill
+from runtime.demo.watch import Watcher
+from runtime.exits import Unavailable
+from runtime.services import Endpoints
+from runtime.supervisor import Supervisor
+
+FUND_S: Final = 60.0
+#: How long a run may take to come to rest. Orders of unknown outcome are proven within half a minute.
+SETTLE_S: Final = 60.0
+#: The same after processes were killed: what they had in hand is asked for again until there is proof.
+SETTLE_AFTER_KILLS_S: Final = 120.0
+SINK_S: Final = 60.0
+LOOK_EVERY_S: Final = 0.2
+#: Between the plan being made and its first command being sent: what deadlines are counted from.
+LEAD_US: Final = 1_500_000
+
+log = structlog.get_logger()
+
+
+class Stopped(Exception):  # noqa: N818  # a wish, not an error
+    """Somebody asked for the end before it came."""
+
+
+class Run:
+    """A run in progress, inside a ``with`` block. *look* is called often, and may raise Stopped to end the run."""
+
+    def __init__(self, running: Supervisor, shape: Shape, folder: Path) -> None:
+        self.phase = "waiting for the market"
+        self.shape = shape
+        self.sent: list[Sent] = []
+        self.started_us = 0
+        self.kills: list[Kill] = []
+        self.journal = Journal(Path(running.endpoints.simulator_journal))
+        self.watcher = Watcher(running.endpoints.bootstrap, shape.partitions)
+        self.clickhouse = _clickhouse(running.endpoints)
+        self._running = running
+        self._folder = folder
+        self.look: Callable[[], None] = lambda: None
+        self._gauge = RowGauge(self.clickhouse)
+        self._exchange = Exchange(running.endpoints.simulator)
+        self._publisher: Publisher | None = None
+        self._stop_at_exit: list[Callable[[], None]] = []
+
+    def __enter__(self) -> Self:
+        for part in (self.watcher, self._gauge):
+            part.start()
+            self._stop_at_exit.append(part.stop)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._publisher is not None:
+            self._publisher.stop()
+            self._publisher.join()
+        for stop in reversed(self._stop_at_exit):
+            stop()
+        self._exchange.close()
+
+    def counts(self) -> Counts:
+        """How far the run is."""
+        mirror, publisher = self.watcher.mirror, self._publisher
+        under_way = len(publisher.sent) if publisher is not None else 0
+        events = self._gauge.events
+        return Counts(
+            phase=self.phase,
+            commands=self.shape.commands,
+            sent=len(self.sent) + under_way,
+            answered=len(mirror.answered_us),
+            venue_orders=self.journal.orders,
+            fills=self.journal.fills,
+            rows=self._gauge.rows,
+            behind=None if events is None else max(0, mirror.events - events),
+        )
+
+    def perform(self, *, kill: bool) -> None:
+        """Everything from the first transfer to the last answer. Raises Unavailable or Stopped."""
+        markets = self._exchange.markets()
+        shape = msgspec.structs.replace(self.shape, start_us=time.time_ns() // 1_000 + LEAD_US)
+        plan = workload.make(shape, markets)
+        self.phase = "funding users"
+        self._publish(plan.transfers)
+        if not self._wait(self._all_answered, FUND_S):
+            raise Unavailable(f"transfers are not answered within {FUND_S:g} s: see the logs under var/demo/state/log")
+        self.phase = "trading"
+        killer = Killer(shape.commands / shape.rate, self._alive) if kill else None
+        if killer is not None:
+            killer.start()
+            self._stop_at_exit.append(killer.stop)
+        self.started_us = self._publish(plan.commands)
+        if killer is not None:
+            killer.join()
+            self.kills = killer.kills
+
+    def settle(self) -> Unrest:
+        """Waits until the system is at rest, with the market stopped, and says what is left if it isn't."""
+        self.phase = "settling"
+        deadline_s = time.monotonic() + (SETTLE_AFTER_KILLS_S if self.kills else SETTLE_S)
+        self._wait(self._all_answered, deadline_s - time.monotonic())
+        self._exchange.stop_market()
+        left = settle.wait(self._unrest, deadline_s - time.monotonic())
+        log.info("settled", left=str(left), over=left.over)
+        return left
+
+    def evidence(self) -> Evidence:
+        """Reads everything, and waits for ClickHouse to have it all. Raises UnreadableError."""
+        self.phase = "reading the evidence"
+        records = collect.records(self._running.endpoints.bootstrap, self.shape.partitions)
+        tables = collect.tables(self._running.endpoints.bootstrap, self.shape.partitions)
+        self.journal.read()
+        due = sum(
+            len(record.fields["postings"]) if topic == "ledger-entries" and record.fields else 1
+            for topic, found in records.items()
+            for record in found
+        )
+        self.phase = "waiting for ClickHouse"
+        self._wait(lambda: (self._gauge.rows or 0) >= due, SINK_S)  # the oracle will say what is missing
+        rows = collect.rows(self.clickhouse)
+        return Evidence(sent=self.sent, records=records, journal=self.journal.lines, tables=tables, rows=rows)
+
+    def _publish(self, planned: Sequence[Planned]) -> int:
+        """Sends *planned*, and says when it began."""
+        publisher = Publisher(self._running.endpoints.bootstrap, planned, self._folder / "commands.jsonl")
+        self._publisher = publisher
+        publisher.start()
+        while publisher.is_alive():
+            self._pause()
+        self.sent += publisher.sent
+        self._publisher = None
+        if publisher.refused:
+            raise Unavailable(f"the broker refused {len(publisher.refused)} records: {publisher.refused[0]}")
+        log.info("published", records=dict(Counter(sent.kind for sent in publisher.sent)))
+        return publisher.started_us
+
+    def _pause(self) -> None:
+        """A moment's rest, with a look at everything."""
+        time.sleep(LOOK_EVERY_S)
+        self.journal.read()
+        self.look()
+        if self.watcher.failure is not None:
+            raise Unavailable(f"can't follow order-events: {self.watcher.failure}")
+
+    def _wait(self, done: Callable[[], bool], within_s: float) -> bool:
+        """Until it is *done*; False if *within_s* passes first."""
+        deadline_s = time.monotonic() + within_s
+        while not done():
+            if time.monotonic() > deadline_s:
+                return False
+            self._pause()
+        return True
+
+    def _all_answered(self) -> bool:
+        return not settle.unrest(self.sent, self.watcher.mirror, self.journal).unanswered
+
+    def _unrest(self) -> tuple[Unrest, int]:
+        self._pause()
+        mirror = self.watcher.mirror
+        return settle.unrest(self.sent, mirror, self.journal), mirror.events + len(self.journal.lines)
+
+    def _alive(self) -> dict[str, int]:
+        """Who is ready to be killed."""
+        return {state.name: state.pid for state in self._running.states() if state.what == "ready" and state.pid}
+
+
+def _clickhouse(endpoints: Endpoints) -> Clickhouse:
+    address = urlsplit(endpoints.clickhouse)
+    return Clickhouse(host=address.hostname or "127.0.0.1", port=address.port or 8123, database="fillstream")
