@@ -80,7 +80,7 @@ class Stage:
         own = self._settings.model_copy(
             update={"var": self._folder / "state", "jar_cache": jars.cache_folder(self._settings).absolute()}
         )
-        running = supervisor.local(own)
+        running = supervisor.local(own, simulator={"seed": shape.seed})
         with contextlib.ExitStack() as cleanup:
             with self._timed("start"), Progress(self._console, lambda: starting(running.states())) as progress:
                 running.start(cancelled=lambda: self._cancelled(progress))

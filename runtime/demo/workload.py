@@ -144,7 +144,8 @@ class Crowd:
         """A bad record of *kind* by some user."""
         number = next(self._numbers)
         user = self._user()
-        stranger = (user + 1 + self._random.randrange(self.shape.users - 1)) % self.shape.users
+        others = max(1, self.shape.users - 1)  # a user who is alone has an imaginary stranger
+        stranger = (user + 1 + self._random.randrange(others)) % max(2, self.shape.users)
         culprit = mischief.Culprit(
             random=self._random,
             market=self._random.choice(self._markets),

@@ -158,6 +158,8 @@ def test_deadlines_that_have_passed_and_deadlines_that_are_near_are_there(made):
     assert all(kinds.values())
 
 
-def test_a_tiny_plan_is_as_long_as_asked_for_too():
-    made = workload.make(Shape(commands=10, users=5, seed=3), MARKETS)
-    assert len(made.commands) == 10
+@pytest.mark.parametrize(("commands", "users"), [(10, 5), (1, 1), (40, 1)])
+def test_a_tiny_plan_is_as_long_as_asked_for_too(commands, users):
+    made = workload.make(Shape(commands=commands, users=users, seed=3), MARKETS)
+    assert len(made.commands) == commands
+    assert all(planned.key != planned.user_id.encode() for planned in made.commands if "of_another" in planned.kind)
