@@ -1,0 +1,116 @@
+"""The database's schema: numbered SQL files, applied once each and in order, never changed afterwards."""
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from importlib import resources
+from typing import Any, Final
+
+import msgspec
+import structlog
+
+from analytics import sql
+from analytics.client import connect
+from runtime.settings import Settings
+
+_FILE: Final = re.compile(r"(\d{4})_(\w+)\.sql")
+
+_RECORDS: Final = """
+CREATE TABLE IF NOT EXISTS {database:Identifier}.migrations
+(
+    number UInt32,
+    name String,
+    checksum String,
+    applied_at DateTime64(6, 'UTC') DEFAULT now64(6, 'UTC')
+)
+ENGINE = ReplacingMergeTree
+ORDER BY number
+SETTINGS non_replicated_deduplication_window = 1000
+COMMENT 'Grain: one row an applied migration.'
+"""
+
+log = structlog.get_logger()
+
+
+class MigrationError(Exception):
+    """The database and the files contradict each other; the message says where, and what to do."""
+
+
+class Migration(msgspec.Struct, frozen=True):
+    """One file. Its statements can be run again (IF NOT EXISTS): a run that broke off is repeated from its start."""
+
+    number: int
+    name: str
+    statements: tuple[str, ...]
+
+    @property
+    def checksum(self) -> str:
+        """Of what the file does; its comments and line breaks may change."""
+        return hashlib.sha256("\n".join(self.statements).encode()).hexdigest()
+
+
+def load() -> tuple[Migration, ...]:
+    """The migrations of this program. Raises MigrationError unless they count from 1 without a gap."""
+    folder = resources.files("analytics").joinpath("migrations")
+    return ordered({file.name: file.read_text() for file in folder.iterdir() if file.name.endswith(".sql")})
+
+
+def ordered(files: Mapping[str, str]) -> tuple[Migration, ...]:
+    """The migrations in *files*, name to text. Raises MigrationError."""
+    found = []
+    for name, text in sorted(files.items()):
+        match = _FILE.fullmatch(name)
+        if match is None:
+            raise MigrationError(f"{name}: the name of a migration is like 0001_what_it_does.sql")
+        found.append(Migration(int(match[1]), match[2], sql.statements(text)))
+    if [migration.number for migration in found] != list(range(1, len(found) + 1)):
+        raise MigrationError(f"the migrations must count from 1 without a gap: {sorted(files)}")
+    return tuple(found)
+
+
+def pending(migrations: Sequence[Migration], applied: Mapping[int, str]) -> tuple[Migration, ...]:
+    """Those still to apply, given the checksums of the applied ones. Raises MigrationError."""
+    known = {migration.number: migration for migration in migrations}
+    for number, checksum in sorted(applied.items()):
+        if number not in known:
+            raise MigrationError(
+                f"the database has migration {number}, which this program doesn't know: use a program at least as new"
+            )
+        if known[number].checksum != checksum:
+            raise MigrationError(
+                f"migration {number} ({known[number].name}) has changed since it was applied: "
+                "take the change back, and put it into a new migration"
+            )
+    return tuple(migration for migration in migrations if migration.number not in applied)
+
+
+def migrate(client: Any, database: str, migrations: Iterable[Migration] | None = None) -> tuple[Migration, ...]:
+    """Bring *database* up to date, and return what that took. Raises MigrationError, ClickHouseError.
+
+    Two programs may do so at the same time: statements and records of the same migration repeat without effect.
+    """
+    name = {"database": database}
+    client.command("CREATE DATABASE IF NOT EXISTS {database:Identifier} ENGINE = Atomic", parameters=name)
+    client.command(_RECORDS, parameters=name)
+    rows = client.query("SELECT number, checksum FROM {database:Identifier}.migrations", parameters=name).result_rows
+    todo = pending(tuple(migrations) if migrations is not None else load(), dict(rows))
+    for migration in todo:
+        for statement in migration.statements:
+            client.command(statement, settings={"database": database})
+        client.insert(
+            "migrations",
+            [[migration.number, migration.name, migration.checksum]],
+            column_names=["number", "name", "checksum"],
+            database=database,
+            settings={"insert_deduplication_token": f"migration:{migration.number}", "async_insert": 0},
+        )
+        log.info("migration_applied", number=migration.number, name=migration.name)
+    return todo
+
+
+def main(settings: Settings) -> int:
+    """Bring the database of *settings* up to date."""
+    client = connect(settings)
+    migrate(client, settings.clickhouse_database)
+    client.close()
+    return 0
