@@ -23,6 +23,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 PATH: Final = "/ws-api/v3"
+_PATHS: Final = frozenset({PATH, "/"})  # the second for who has only the address of the process
 
 #: What is said in place of an answer; any other outcome cuts the connection.
 _INSTEAD: Final = {
@@ -44,7 +45,7 @@ async def serve(service: Service, scope: Scope, receive: Receive, send: Send, *,
     """Hold one connection until the client goes, or for *lifetime_s*."""
     await receive()  # websocket.connect
     now, address = service.clock(), scope["client"][0]
-    if scope["path"] != PATH:
+    if scope["path"] not in _PATHS:
         await _refuse(send, ApiError(-1020, f"There is no WebSocket API here, but at {PATH}.", 404))
         return
     try:
