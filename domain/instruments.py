@@ -26,25 +26,34 @@ class Instrument(Message, frozen=True):
     fee_rate_max: int
 
     def __post_init__(self) -> None:
-        if self.symbol != f"{self.base}-{self.quote}":
-            raise ValueError(f"symbol {self.symbol!r} is not {self.base}-{self.quote}")
-        if min(self.tick_size, self.lot_size, self.quantity_min, self.quantity_max, self.price_max) <= 0:
-            raise ValueError(f"{self.symbol}: tick, lot, and bounds must be positive")
-        if min(self.notional_min, self.fee_rate_max) < 0:
-            raise ValueError(f"{self.symbol}: minimum notional and fee rate must not be negative")
-        if self.tick_size * self.lot_size % money.ONE:
-            raise ValueError(f"{self.symbol}: a price times a quantity would not be exact on the grid")
-        if money.multiply_up(self.price_max, self.quantity_max) * 2 > money.AMOUNT_MAX:
-            raise ValueError(f"{self.symbol}: the largest order would not fit decimal(38, 18)")
+        largest = max(self.quantity_max, self.price_max, money.multiply_up(self.price_max, self.quantity_max))
+        faults = (
+            (self.symbol != f"{self.base}-{self.quote}", f"a symbol is base-quote, here {self.base}-{self.quote}"),
+            (not self.base or not self.quote or self.base == self.quote, "base and quote must be two assets"),
+            (min(self.tick_size, self.lot_size) <= 0, "tick and lot must be positive"),
+            (min(self.quantity_min, self.price_max) <= 0, "the bounds must be positive"),
+            (self.quantity_min > self.quantity_max, "the smallest quantity is larger than the largest"),
+            (self.notional_min < 0, "the minimum notional must not be negative"),
+            (not 0 <= self.fee_rate_max <= money.ONE, "the fee rate must be a fraction from 0 to 1"),
+            (self.tick_size * self.lot_size % money.ONE != 0, "a price times a quantity is not exact on the grid"),
+            (largest * 2 > money.AMOUNT_MAX, "the largest order and its fee do not fit decimal(38, 18)"),
+        )
+        for wrong, why in faults:
+            if wrong:
+                raise ValueError(f"{self.venue} {self.symbol!r}: {why}")
 
 
 class Rulebook:
-    """The instruments of all venues, by venue and symbol."""
+    """The instruments of all venues, by venue and symbol. Raises ValueError for two rules on one symbol of a venue."""
 
     __slots__ = ("_instruments", "venues")
 
     def __init__(self, instruments: Iterable[Instrument]) -> None:
-        self._instruments: Mapping[tuple[str, str], Instrument] = {(i.venue, i.symbol): i for i in instruments}
+        found: dict[tuple[str, str], Instrument] = {}
+        for instrument in instruments:
+            if found.setdefault((instrument.venue, instrument.symbol), instrument) is not instrument:
+                raise ValueError(f"{instrument.venue} has two rules for {instrument.symbol}")
+        self._instruments: Mapping[tuple[str, str], Instrument] = found
         self.venues = frozenset(venue for venue, _ in self._instruments)
 
     def find(self, venue: str, symbol: str) -> Instrument | None:
