@@ -1,4 +1,4 @@
-"""What every Kafka client of fillstream has in common: where the brokers are, who it is, and how keys find partitions."""
+"""What every Kafka client of fillstream has in common: brokers, credentials, and how keys find partitions."""
 
 from typing import Any, Final
 
@@ -10,7 +10,7 @@ PARTITIONER: Final = "murmur2_random"
 
 
 def client(settings: Settings, **more: Any) -> dict[str, Any]:
-    """librdkafka's configuration of any client: address and credentials, then *more* (dots written as underscores)."""
+    """Configuration of any client, for librdkafka: address and credentials, then *more* (dots written as underscores)."""
     config: dict[str, Any] = {
         "bootstrap.servers": settings.bootstrap_servers,
         "security.protocol": settings.security_protocol,
@@ -25,7 +25,7 @@ def client(settings: Settings, **more: Any) -> dict[str, Any]:
 
 
 def producer(settings: Settings, **more: Any) -> dict[str, Any]:
-    """An idempotent producer that waits for all in-sync replicas and partitions like every other client of the topics."""
+    """An idempotent producer that waits for all in-sync replicas, and partitions like every other client."""
     return client(settings, partitioner=PARTITIONER, enable_idempotence=True, acks="all", linger_ms=2) | {
         name.replace("_", "."): value for name, value in more.items()
     }

@@ -104,10 +104,6 @@ class StopRequest:
     def _note(self, _number: int, _frame: FrameType | None) -> None:
         self._event.set()
 
-    def set(self) -> None:
-        """Ask for the stop from inside."""
-        self._event.set()
-
     @property
     def requested(self) -> bool:
         return self._event.is_set()
