@@ -10,7 +10,7 @@ PARTITIONER: Final = "murmur2_random"
 
 
 def client(settings: Settings, **more: Any) -> dict[str, Any]:
-    """Configuration of any client, for librdkafka: address and credentials, then *more* (dots written as underscores)."""
+    """Configuration of any librdkafka client: address, credentials, then *more* (dots written as underscores)."""
     config: dict[str, Any] = {
         "bootstrap.servers": settings.bootstrap_servers,
         "security.protocol": settings.security_protocol,
