@@ -6,7 +6,7 @@ from typing import Final
 import structlog
 import uvicorn
 
-from analytics.embedded.access import Writer
+from analytics import account
 from analytics.embedded.engine import Engine
 from analytics.embedded.http import Application
 from analytics.embedded.metrics import ServiceMetrics
@@ -24,28 +24,20 @@ log = structlog.get_logger()
 def main(settings: Settings, port: int = 0) -> int:
     """Serve the engine on ``var/clickhouse`` until SIGTERM or Ctrl-C. A *port* of 0 takes any free one.
 
-    ``default`` reads without a password. ``clickhouse_username`` with ``clickhouse_password`` writes; without a
-    password in the settings nobody does.
+    ``default`` reads without a password; who writes, says account.py.
     """
     telemetry.start(settings, "clickhouse")
     listener = _listen(port)
     engine = Engine(settings.var / "clickhouse")
-    writer = _writer(settings)
+    writer = account.made(settings)
     application = Application(engine, writer, ServiceMetrics())
     address = f"http://{HOST}:{listener.getsockname()[1]}"
-    log.info("clickhouse_ready", url=address, version=engine.version, writer=writer.name if writer else None)
+    log.info("clickhouse_ready", url=address, version=engine.version, writer=writer.name)
     with StopRequest():  # uvicorn handles both signals itself, and raises them again once it has stopped
         uvicorn.Server(_configuration(application)).run(sockets=[listener])
     application.close()
     engine.close()
     return Exit.OK
-
-
-def _writer(settings: Settings) -> Writer | None:
-    if settings.clickhouse_password is None:
-        log.warning("clickhouse_read_only", todo="set FILLSTREAM_CLICKHOUSE_PASSWORD here and for the sink")
-        return None
-    return Writer(settings.clickhouse_username, settings.clickhouse_password.get_secret_value())
 
 
 def _listen(port: int) -> socket.socket:

@@ -98,7 +98,7 @@ def _connected(settings: Settings, stop: StopRequest) -> Any | None:
             client = connect(settings)
             migrate(client, settings.clickhouse_database)
         except ClickHouseError as error:
-            if _AUTHENTICATION_FAILED in str(error):
+            if settings.clickhouse_password is not None and _AUTHENTICATION_FAILED in str(error):
                 raise SettingsError(
                     f"ClickHouse refuses the account {settings.clickhouse_username!r}: set clickhouse_username and "
                     "clickhouse_password as for the clickhouse process"

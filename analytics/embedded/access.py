@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from analytics.account import Account
 from analytics.embedded.errors import authentication_failed, bad_argument, readonly
 
 READER: Final = "default"
@@ -15,13 +16,6 @@ READER: Final = "default"
 class Role(StrEnum):
     READER = "READER"
     WRITER = "WRITER"
-
-
-class Writer(msgspec.Struct, frozen=True):
-    """The one account that may write."""
-
-    name: str
-    password: str
 
 
 class Limit(msgspec.Struct, frozen=True):
@@ -63,9 +57,9 @@ _READER_BASE: Final = {
 }
 
 
-def role_of(user: str, password: str, writer: Writer | None) -> Role:
+def role_of(user: str, password: str, writer: Account) -> Role:
     """The role of whoever says to be *user*. Raises ClickHouseError if it isn't so."""
-    if writer is not None and hmac.compare_digest(
+    if writer.password and hmac.compare_digest(
         f"{user}\0{password}".encode(), f"{writer.name}\0{writer.password}".encode()
     ):
         return Role.WRITER

@@ -10,8 +10,9 @@ from typing import Any, Final, TypeAlias
 
 import structlog
 
+from analytics.account import Account
 from analytics.embedded import access, encodings
-from analytics.embedded.access import Role, Writer
+from analytics.embedded.access import Role
 from analytics.embedded.engine import Engine, Result, Session
 from analytics.embedded.errors import ClickHouseError, too_large, too_many
 from analytics.embedded.metrics import ServiceMetrics
@@ -46,7 +47,7 @@ log = structlog.get_logger()
 class Application:
     """Answers requests. Readers and the writer have threads of their own, so that neither waits for the other."""
 
-    def __init__(self, engine: Engine, writer: Writer | None, metrics: ServiceMetrics) -> None:
+    def __init__(self, engine: Engine, writer: Account, metrics: ServiceMetrics) -> None:
         self._engine = engine
         self._writer = writer
         self._metrics = metrics

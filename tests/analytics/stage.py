@@ -1,0 +1,211 @@
+"""What the tests of analytics play on: a ClickHouse service, a sink that can be killed, and a log to fill."""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import clickhouse_connect
+from confluent_kafka import Consumer, Producer, TopicPartition
+
+from analytics.sink import group_of
+from domain.messages import Message
+from runtime import kafka, process
+from runtime.settings import Settings, environment
+from schemas import codec
+
+ROOT = Path(__file__).parent.parent.parent
+READY_WITHIN_S = 30.0
+
+
+def eventually(what: Callable[[], Any], within_s: float = 20.0, every_s: float = 0.05) -> Any:
+    """The first true value of *what*; fails if there is none in time."""
+    deadline_s = time.monotonic() + within_s
+    while True:
+        found = what()
+        if found:
+            return found
+        assert time.monotonic() < deadline_s, f"not within {within_s} s: {what}"
+        time.sleep(every_s)
+
+
+class Child:
+    """A process of fillstream's own: ``fillstream <command>``."""
+
+    def __init__(self, settings: Settings, log: Path, *command: str) -> None:
+        self._log = log
+        env = {**os.environ, **environment(settings), "PYTHONPATH": str(ROOT)}
+        with log.open("ab") as output:
+            self._process = process.spawn([sys.executable, "-m", "runtime", *command], output=output, environment=env)
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def log(self) -> str:
+        return self._log.read_text()
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def pause(self) -> None:
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
+
+    def stop(self) -> int:
+        """Ask it to end, and return its exit code."""
+        return process.stop(self._process, grace_s=20)
+
+    def wait(self, within_s: float) -> int:
+        return self._process.wait(within_s)
+
+
+class Service:
+    """The embedded ClickHouse on its own folder and port."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.port = process.free_port()
+        self.settings = Settings(
+            var=folder / "var",
+            clickhouse_url=f"http://127.0.0.1:{self.port}",
+            clickhouse_username="fillstream",
+            clickhouse_password="only for tests",
+        )
+        self.child: Child | None = None
+
+    def start(self) -> None:
+        self.child = Child(self.settings, self._folder / "clickhouse.log", "clickhouse", "--port", str(self.port))
+        eventually(lambda: process.listening(self.port) or not self.child.alive, READY_WITHIN_S)
+        assert self.child.alive, self.child.log()
+
+    def client(self, *, writer: bool = False, database: str = "__default__") -> Any:
+        who = {"username": "fillstream", "password": "only for tests"} if writer else {}
+        return clickhouse_connect.get_client(
+            host="127.0.0.1", port=self.port, database=database, autogenerate_session_id=False, **who
+        )
+
+
+class Stage:
+    """One test's database and group on the shared broker and service. The group starts at what is yet to come."""
+
+    def __init__(self, service: Service, bootstrap: str, database: str, folder: Path) -> None:
+        self.service = service
+        self.folder = folder
+        self.settings = service.settings.model_copy(
+            update={
+                "bootstrap_servers": bootstrap,
+                "clickhouse_database": database,
+                "sink_batch_wait_ms": 100,
+                "session_timeout_ms": 3_000,
+                "var": folder / "var",
+            }
+        )
+        self.sinks: list[Child] = []
+        self.writer = service.client(writer=True)
+        self.start_offsets: dict[tuple[str, int], int] = {}
+
+    # ── Kafka ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def partitions(self) -> list[TopicPartition]:
+        consumer = self._observer()
+        try:
+            known = consumer.list_topics(timeout=10).topics
+        finally:
+            consumer.close()
+        names = [name for name in known if name in TOPICS]
+        return [TopicPartition(name, number) for name in names for number in known[name].partitions]
+
+    def skip_the_past(self) -> None:
+        """Commit the ends of all partitions, as if the group had read so far."""
+        consumer = self._observer()
+        ends = [
+            TopicPartition(p.topic, p.partition, consumer.get_watermark_offsets(p, timeout=10)[1])
+            for p in self.partitions()
+        ]
+        consumer.commit(offsets=ends, asynchronous=False)
+        consumer.close()
+        self.start_offsets = {(p.topic, p.partition): p.offset for p in ends}
+
+    def lag(self) -> dict[tuple[str, int], int]:
+        """Per partition, the broker's end less the committed offset."""
+        consumer = self._observer()
+        try:
+            committed = consumer.committed(self.partitions(), timeout=10)
+            return {
+                (p.topic, p.partition): consumer.get_watermark_offsets(p, timeout=10)[1] - p.offset for p in committed
+            }
+        finally:
+            consumer.close()
+
+    def committed(self, topic: str, partition: int) -> TopicPartition:
+        consumer = self._observer()
+        try:
+            return consumer.committed([TopicPartition(topic, partition)], timeout=10)[0]
+        finally:
+            consumer.close()
+
+    def _observer(self) -> Consumer:
+        return Consumer(kafka.consumer(self.settings, group_of(self.settings)))
+
+    def send(
+        self, topic: str, messages: Iterable[Message | bytes | None], partition: int | None = None, *, chunk: int = 0
+    ) -> None:
+        """Put messages (or any bytes) into *topic*, round the partitions; in transactions of *chunk* records if set."""
+        more = {"transactional_id": f"test-{time.monotonic_ns()}"} if chunk else {}
+        producer = Producer(kafka.producer(self.settings, **more))
+        if chunk:
+            producer.init_transactions()
+            producer.begin_transaction()
+        for number, message in enumerate(messages):
+            value = codec.encode(message) if isinstance(message, Message) else message
+            where = number % PARTITIONS if partition is None else partition
+            producer.produce(topic, value, key=b"key", partition=where)
+            producer.poll(0)
+            if chunk and number % chunk == chunk - 1:
+                producer.commit_transaction()
+                producer.begin_transaction()
+        if chunk:
+            producer.commit_transaction()
+        assert producer.flush(20) == 0
+
+    # ── the sink ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def sink(self, **changes: Any) -> Child:
+        settings = self.settings.model_copy(update=changes)
+        child = Child(settings, self.folder / f"sink-{len(self.sinks)}.log", "sink")
+        self.sinks.append(child)
+        return child
+
+    def drained(self, within_s: float = 30.0) -> None:
+        """Wait until no partition has lag. The committed offset then is behind all that is stored."""
+        eventually(lambda: all(lag <= 0 for lag in self.lag().values()), within_s, every_s=0.2)
+
+    def close(self) -> None:
+        for sink in self.sinks:
+            if sink.alive:
+                sink.kill()
+        self.writer.command(f"DROP DATABASE IF EXISTS {self.settings.clickhouse_database} SYNC")
+        self.writer.close()
+
+    # ── ClickHouse ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def rows(self, query: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
+        settings = {"database": self.settings.clickhouse_database}
+        return [tuple(row) for row in self.writer.query(query, parameters=parameters, settings=settings).result_rows]
+
+    def value(self, query: str) -> Any:
+        return self.rows(query)[0][0]
+
+
+TOPICS = (
+    *("order-commands", "transfers", "venue-reports", "order-events", "ledger-entries", "dead-letters"),
+    "venue-requests.simulated",
+)
+PARTITIONS = 3
