@@ -1,0 +1,130 @@
+"""Following a run while it goes on: the venue's journal, the mirror of events, and when there is rest."""
+
+import json
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from runtime.demo import kills, settle
+from runtime.demo.journal import Journal
+from runtime.demo.kills import Killer
+from runtime.demo.plan import Expect, Sent
+from runtime.demo.settle import Unrest
+from runtime.demo.watch import Mirror
+
+
+def event(offset, **fields):
+    source = {"user_id": "u", "source_topic": "order-commands", "source_partition": 0, "source_offset": offset}
+    nothing = dict.fromkeys(("answer", "trade_id", "order_id", "status", "client_order_id", "symbol"))
+    return nothing | source | {"sequence": 0} | fields
+
+
+def sent(offset, expect=Expect.ANSWER):
+    return Sent("order-commands", 0, offset, 0, "cancel", expect, "u", "c", None, "")
+
+
+@pytest.fixture
+def journal(tmp_path):
+    return Journal(tmp_path / "journal.jsonl")
+
+
+def test_a_journal_that_is_not_there_yet_is_empty(journal):
+    journal.read()
+    assert journal.lines == []
+
+
+def test_a_line_still_being_written_is_read_once_it_is_whole(journal, tmp_path):
+    lines = [json.dumps({"event": name, "n": n}) for n, name in enumerate(["order_accepted", "fill", "order_canceled"])]
+    with (tmp_path / "journal.jsonl").open("w") as file:
+        file.write(lines[0] + "\n" + lines[1][:9])
+        file.flush()
+        journal.read()
+        assert (journal.orders, journal.fills) == (1, 0)
+        file.write(lines[1][9:] + "\n" + lines[2] + "\n")
+    journal.read()
+    journal.read()
+    assert [line["n"] for line in journal.lines] == [0, 1, 2]
+    assert (journal.orders, journal.fills) == (1, 1)
+
+
+def test_the_mirror_keeps_the_first_instant_of_each_answer():
+    mirror = Mirror()
+    mirror.take(event(1, answer="ACCEPTED"), 100)
+    mirror.take(event(1, answer="ACCEPTED"), 200)
+    assert mirror.answered_us == {("order-commands", 0, 1): 100}
+    assert mirror.answers == {"ACCEPTED": 2}
+
+
+def test_the_mirror_shows_the_status_of_the_highest_sequence():
+    mirror = Mirror()
+    for sequence, status in [(1, "PENDING_SUBMISSION"), (3, "FILLED"), (2, "OPEN")]:
+        mirror.take(event(1, order_id="o", sequence=sequence, status=status), 0)
+    assert mirror.statuses() == {"FILLED": 1}
+
+
+def test_rest_is_when_all_is_answered_nothing_moves_and_all_trades_are_booked(journal, tmp_path):
+    mirror = Mirror()
+    log = [sent(1), sent(2, Expect.DEAD_LETTER), sent(3, Expect.REFUSED)]
+    assert settle.unrest(log, mirror, journal) == Unrest(unanswered=1, moving=0, unbooked=0, unknown=0)
+    mirror.take(event(1, answer="ACCEPTED", order_id="o", sequence=1, status="PENDING_SUBMISSION"), 0)
+    assert settle.unrest(log, mirror, journal) == Unrest(unanswered=0, moving=1, unbooked=0, unknown=0)
+    (tmp_path / "journal.jsonl").write_text('{"event":"fill"}\n')
+    journal.read()
+    mirror.take(event(4, order_id="o", sequence=2, status="UNKNOWN"), 0)
+    assert settle.unrest(log, mirror, journal) == Unrest(unanswered=0, moving=0, unbooked=1, unknown=1)
+    filled = {"trade_id": "1", "client_order_id": "x", "symbol": "BTC-USD"}
+    mirror.take(event(5, order_id="o", sequence=3, status="FILLED", **filled), 0)
+    assert settle.unrest(log, mirror, journal).over
+
+
+def test_the_wait_ends_when_nothing_has_happened_for_a_while(monkeypatch):
+    monkeypatch.setattr(settle, "QUIET_S", 0.01)
+    rest = Unrest(unanswered=0, moving=0, unbooked=0, unknown=0)
+    happened = iter([1, 2, 3, *[4] * 10_000_000])
+    assert settle.wait(lambda: (rest, next(happened)), within_s=5).over
+    assert next(happened) == 4
+
+
+def test_the_wait_ends_at_its_bound_and_says_what_is_left():
+    unrest = Unrest(unanswered=0, moving=0, unbooked=0, unknown=2)
+    assert settle.wait(lambda: (unrest, 1), within_s=0.05) == unrest
+    assert "2 orders unknown" in str(unrest)
+
+
+def test_every_victim_is_killed_once_in_its_turn():
+    processes = [subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) for _ in kills.VICTIMS]
+    names = {}
+
+    def alive():
+        """Each name's next process once the one before has been killed, as a supervisor would have it."""
+        found = {}
+        for name, process in zip(kills.VICTIMS, processes, strict=True):
+            if process.poll() is None and name not in found:
+                found[name] = process.pid
+                names[process.pid] = name
+        return found
+
+    killer = Killer(0.5, alive)
+    killer.start()
+    killer.join()
+    codes = []
+    for process in processes:
+        codes.append(process.wait(5))
+        process.stdin.close()
+    assert codes == [-signal.SIGKILL] * len(kills.VICTIMS)
+    assert [kill.process for kill in killer.kills] == list(kills.VICTIMS)
+
+
+def test_workers_gateway_and_sink_are_killed_three_times_each():
+    kinds = [victim.partition("-")[0] for victim in kills.VICTIMS]
+    assert {kind: kinds.count(kind) for kind in kinds} == {"worker": 3, "gateway": 3, "sink": 3}
+
+
+def test_a_victim_that_never_comes_back_is_not_waited_for_for_ever(monkeypatch):
+    monkeypatch.setattr(kills, "PATIENCE_S", 0.0)
+    killer = Killer(0.01, dict)
+    killer.start()
+    killer.join()
+    assert killer.kills == []
