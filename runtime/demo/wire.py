@@ -21,7 +21,7 @@ HEADER_BYTES: Final = 5
 _EXACT: Final = Context(prec=200)
 
 Avro = dict[str, Any]
-"""A decoded record: its fields by name; a record inside a union is a pair of its name and its fields."""
+"""A record: its fields by name. To be encoded, a record inside a union is a pair of its name and its fields."""
 
 
 class MalformedError(ValueError):
@@ -99,7 +99,7 @@ def decode(data: bytes) -> tuple[str, Avro]:
         raise MalformedError("unknown schema id")
     body = io.BytesIO(data[HEADER_BYTES:])
     try:
-        record = fastavro.schemaless_reader(body, known().schemas[name], None, return_record_name=True)
+        record = fastavro.schemaless_reader(body, known().schemas[name], None)
     except Exception as error:  # the reader raises whatever the bytes happen to break
         raise MalformedError(repr(error)) from error
     if body.read(1):

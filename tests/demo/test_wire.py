@@ -39,3 +39,16 @@ def test_what_is_no_record_is_malformed(data):
     assert wire.decode(b"\0\0\0\0\3\2") == ("tick", {"at": 1})
     with pytest.raises(wire.MalformedError):
         wire.decode(data)
+
+
+def test_every_field_is_a_plain_value_whatever_its_type_is_called():
+    event = {field["name"]: None for field in wire.known().schemas["order_event"]["fields"]}
+    event |= {"user_id": "u", "source_topic": "t", "source_partition": 0, "source_offset": 1, "index": 0}
+    event |= {
+        "occurred_at": 5,
+        "kind": "COMMAND_REPEATED",
+        "answer": "DUPLICATE",
+        "first_answer": "REJECTED",
+        "sequence": 0,
+    }
+    assert wire.decode(wire.encode("order_event", event)) == ("order_event", event)

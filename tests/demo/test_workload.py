@@ -25,7 +25,7 @@ def orders(made):
     """The PlaceOrder fields of the sound orders."""
     for planned in made.commands:
         if planned.kind.startswith("place_"):
-            yield planned, wire.decode(planned.value)[1]["command"][1]
+            yield planned, wire.decode(planned.value)[1]["command"]
 
 
 def test_the_same_seed_gives_the_same_bytes(made):
