@@ -3,9 +3,9 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import msgspec
 import structlog
@@ -83,6 +83,7 @@ class Partition:
         self._writer = writer
         self._rows = [(table.changelog, rows) for table, rows in zip(tables, restored.rows, strict=True)]
         self._next_offsets = dict(restored.next_offsets)
+        self._stored_offsets = dict(restored.stored_offsets)
         self._positions = positions
         self._intake = intake
         self._pace = pace
@@ -91,6 +92,7 @@ class Partition:
         self._admissions: dict[str, Admission] = {}
         self._seeks_back = 0
         self._turn: asyncio.Task[None] | None = None
+        self._resting = True
 
     @property
     def next_offsets(self) -> Mapping[str, int]:
@@ -99,17 +101,21 @@ class Partition:
 
     def resume(self) -> None:
         """Lets every input flow from where it stands."""
+        self._resting = False
         for topic, offset in self._next_offsets.items():
             self._admissions[topic] = self._intake.admit(topic, self.number, offset)
 
     async def rest(self) -> None:
-        """Drops what waits, and returns when no transaction is open. To go on: resume."""
+        """Drops what waits, and returns when no transaction is open. Nothing is taken until resume."""
+        self._resting = True
         self._waiting.clear()
         if self._turn is not None:
             await asyncio.wait([self._turn])
 
     def offer(self, topic: str, stretch: Stretch, process: Process) -> None:
         """Have *stretch* taken when its turn comes, at once if nothing else waits."""
+        if self._resting:
+            return  # a late one: resume fetches it again
         self._waiting.append(_Waiting(topic, stretch, process))
         if self._turn is None:
             self._turn = asyncio.create_task(self._take_turns())
@@ -138,7 +144,7 @@ class Partition:
         if not taken:
             return
         self._add_rows(outgoing)
-        self._add_positions(outgoing, taken)
+        self._add_positions(outgoing)
         decided = time.perf_counter()
         self._pace.note(sum(taken.values()), decided - began)
         await asyncio.get_running_loop().run_in_executor(self._executor, self._writer.write, outgoing, self.number)
@@ -188,11 +194,15 @@ class Partition:
         for changelog, rows in self._rows:
             outgoing.extend(Outgoing(changelog, value, key) for key, value in rows.changes())
 
-    def _add_positions(self, outgoing: list[Outgoing], topics: Mapping[str, Any]) -> None:
-        now = digest([rows for _, rows in self._rows], self._next_offsets)
-        for topic in topics:
-            row = codec.encode(Position(topic, self._next_offsets[topic], now))
-            outgoing.append(Outgoing(self._positions, row, topic.encode()))
+    def _add_positions(self, outgoing: list[Outgoing]) -> None:
+        """Adds every position that the changelog doesn't have so, under a digest of exactly what it will have."""
+        moved = {
+            topic: offset for topic, offset in self._next_offsets.items() if self._stored_offsets.get(topic) != offset
+        }
+        self._stored_offsets |= moved
+        now = digest([rows for _, rows in self._rows], self._stored_offsets)
+        for topic, offset in moved.items():
+            outgoing.append(Outgoing(self._positions, codec.encode(Position(topic, offset, now)), topic.encode()))
 
     def _measure(self, taken: Mapping[str, int], process_s: float, commit_s: float) -> None:
         metrics.TRANSACTIONS.inc()

@@ -33,10 +33,15 @@ class Abandoned(Exception):  # noqa: N818  # not an error: the partition was tak
 
 
 class Restored(msgspec.Struct, frozen=True, kw_only=True):
-    """A partition's tables as of its last committed chunk, and where each input goes on."""
+    """A partition's tables as of its last committed chunk, and where each input goes on.
+
+    *stored_offsets* are the positions as the changelog has them: none yet for an input that was never read, and an
+    older one for an input whose first records are gone by retention.
+    """
 
     rows: Sequence[Rows[Any]]  # one a table, each of its own class
     next_offsets: Mapping[str, int]
+    stored_offsets: Mapping[str, int]
 
 
 class _Changelog:
@@ -98,7 +103,8 @@ def restore(
     log.info(
         "partition_restored", partition=partition, rows=count, seconds=round(elapsed, 2), next_offsets=next_offsets
     )
-    return Restored(rows=loaded, next_offsets=next_offsets)
+    stored_offsets = {topic: position.next_offset for topic, position in found.items()}
+    return Restored(rows=loaded, next_offsets=next_offsets, stored_offsets=stored_offsets)
 
 
 def _read(reader: Consumer, partition: int, changelogs: dict[str, _Changelog], wanted: Callable[[], bool]) -> None:

@@ -3,23 +3,22 @@
 Run as a process of its own by the tests: ``python -m tests.streaming.counting '{"name": …}'``.
 """
 
-import os
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import msgspec
-from streaming.app import App, application, input_topic, run
-from streaming.chunk import Chunk
-from streaming.lane import Lane
-from streaming.table import Rows, Table
 
 from domain import messages
 from domain.state import Balance, Position
 from runtime import telemetry
 from runtime.settings import Settings
 from schemas.topics import Topic
+from streaming.app import App, application, input_topic, run
+from streaming.chunk import Chunk
+from streaming.lane import Lane
+from streaming.table import Rows, Table
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,7 +66,8 @@ def build(plan: Plan, settings: Settings) -> App:
             users.put(record.key, Balance(record.key.decode(), "records", number, 0))
             if record.value == b"fail" or plan.fail_at == f"{chunk.topic}:{record.offset}":
                 raise RuntimeError("told to fail")
-            chunk.emit(plan.topic("out").name, f"{chunk.topic}:{record.offset}:{number}".encode(), record.key)
+            answer = f"{chunk.topic}:{record.offset}:{number}:".encode() + record.value
+            chunk.emit(plan.topic("out").name, answer, record.key)
         if plan.slow_s:
             time.sleep(plan.slow_s)
 
@@ -95,5 +95,4 @@ def main(argument: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, os.getcwd())
     sys.exit(main(sys.argv[1]))
