@@ -9,10 +9,10 @@ class Holding:
     Once it isn't *live*, nothing of it is sent or committed any more; answers of calls under way are still published.
     """
 
-    __slots__ = ("live", "partition", "progress", "under_way")
+    __slots__ = ("live", "partition", "progress", "since_ms")
 
-    def __init__(self, partition: int, progress: Progress) -> None:
+    def __init__(self, partition: int, progress: Progress, since_ms: int) -> None:
         self.partition = partition
         self.progress = progress
         self.live = True
-        self.under_way = 0
+        self.since_ms = since_ms

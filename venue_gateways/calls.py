@@ -1,0 +1,179 @@
+"""One call to the venue, with everything that has to happen around it: tokens, lease, signature, time, consequences."""
+
+import asyncio
+from typing import Final
+
+import msgspec
+import structlog
+
+from domain.breaker import Breaker
+from domain.throttle import Throttle
+from venue_gateways import metrics
+from venue_gateways.clock import VenueClock, steady_us, wall_us
+from venue_gateways.lease import Lease
+from venue_gateways.transport import Lost, NotSent, Transport
+from venue_gateways.venue import (
+    Adapter,
+    Answer,
+    Call,
+    Finding,
+    HttpResponse,
+    Outcome,
+    Place,
+    ReadClock,
+    Remedy,
+    priority,
+)
+
+#: A grant is good for so long; a call that was held up longer pays again, so that grants and arrivals stay together.
+GRANT_US: Final = 50_000
+#: How long a wait for tokens lasts at most before asking again: shares and freezes change.
+_ASK_AGAIN_US: Final = 1_000_000
+
+log = structlog.get_logger()
+
+
+class LeaseLost(Exception):  # noqa: N818  # it says what is known
+    """Somebody else may own the partition by now: nothing was sent."""
+
+
+class TooLate(Exception):  # noqa: N818  # it says what is known
+    """No tokens came in time: nothing was sent."""
+
+
+class Exchange(msgspec.Struct, frozen=True):
+    """An answer and its times, by this machine's clock (µs). *answered*: the venue gave it, whatever it was."""
+
+    answer: Answer
+    sent_us: int
+    received_us: int
+    waited_us: int
+    answered: bool
+
+
+class Caller:
+    """Everything that is shared by the calls to one venue under one credential."""
+
+    def __init__(
+        self, adapter: Adapter, transport: Transport, throttle: Throttle, breaker: Breaker, lease: Lease
+    ) -> None:
+        self.adapter = adapter
+        self.throttle = throttle
+        self.breaker = breaker
+        self.clock = VenueClock()
+        self._transport = transport
+        self._lease = lease
+        self._measuring: asyncio.Task[bool] | None = None
+
+    def take(self, call: Call) -> int | None:
+        """Take the tokens of *call*: None if granted, else how many microseconds to wait before asking again."""
+        now = self.clock.now_us()
+        again = self.throttle.take(self.adapter.charges(call), priority(call), now)
+        return None if again is None else min(again - now, _ASK_AGAIN_US)
+
+    async def acquire(self, call: Call, give_up_us: int | None = None) -> int:
+        """Wait for the tokens of *call*; returns for how long. Raises TooLate at *give_up_us* (of the steady clock)."""
+        began = now = steady_us()
+        while (wait := self.take(call)) is not None:
+            if give_up_us is not None and now + wait > give_up_us:
+                raise TooLate
+            await asyncio.sleep(wait / 1_000_000)
+            now = steady_us()
+        return now - began
+
+    async def ask(self, call: Call, give_up_us: int | None = None) -> Exchange:
+        """Wait for tokens, then make *call*. Raises TooLate."""
+        waited = await self.acquire(call, give_up_us)
+        return await self.send(call, waited)
+
+    async def send(self, call: Call, waited_us: int) -> Exchange:
+        """Make *call* now; its tokens are taken. Raises LeaseLost for a placement that is not ours to make any more.
+
+        The instant that is signed is read before the lease is checked: see :mod:`venue_gateways.lease`.
+        """
+        signed_at = self.clock.now_us()
+        if isinstance(call, Place) and not self._lease.holds(steady_us()):
+            raise LeaseLost
+        request = self.adapter.build(call, signed_at)
+        sent, began = wall_us(), steady_us()
+        metrics.IN_FLIGHT.labels(self.adapter.name).inc()
+        answered = False
+        try:
+            response = await self._transport.send(request)
+            answered, answer = True, self._read(call, response, signed_at)
+        except NotSent as error:
+            answer = Answer(Outcome.RETRY_SAFE, f"NOT_SENT_{error}", Remedy.BACK_OFF)
+        except Lost as error:
+            answer = Answer(Outcome.UNKNOWN, f"LOST_{error}")
+        finally:
+            metrics.IN_FLIGHT.labels(self.adapter.name).dec()
+        took = steady_us() - began
+        self._count(call, answer, took, waited_us)
+        await self._mind(answer)
+        return Exchange(answer, sent, sent + took, waited_us, answered)
+
+    def _read(self, call: Call, response: HttpResponse, signed_at: int) -> Answer:
+        now = self.clock.now_us()
+        for limit, used in self.adapter.usage(response):
+            self.throttle.observe(limit, used, sent_us=signed_at, received_us=now)
+        return self.adapter.parse(call, response)
+
+    def _count(self, call: Call, answer: Answer, took_us: int, waited_us: int) -> None:
+        name, kind = self.adapter.name, type(call).__name__
+        metrics.CALLS.labels(name, kind, answer.outcome).inc()
+        metrics.CALL_SECONDS.labels(name, kind).observe(took_us / 1_000_000)
+        metrics.THROTTLE_WAIT_SECONDS.labels(name, kind).observe(waited_us / 1_000_000)
+        if answer.outcome is not Outcome.ACCEPTED:
+            log.info("venue_call_failed", call=kind, outcome=answer.outcome, reason=answer.reason)
+
+    async def _mind(self, answer: Answer) -> None:
+        """Draw the consequences for other calls."""
+        now = steady_us()
+        if answer.outcome is Outcome.UNKNOWN or answer.remedy is Remedy.BACK_OFF:
+            self.breaker.failed(now)
+        else:
+            self.breaker.succeeded(now)
+        if answer.remedy is Remedy.BLOCK:
+            self.breaker.open_for(answer.wait_us, now)
+        if answer.wait_us and answer.remedy is not Remedy.BACK_OFF:
+            self._freeze(answer)
+        if answer.remedy is Remedy.SET_CLOCK:
+            await self.measure_clock()
+
+    def _freeze(self, answer: Answer) -> None:
+        until = self.clock.now_us() + answer.wait_us
+        log.warning("venue_asks_to_wait", reason=answer.reason, limit=answer.limit, wait_s=answer.wait_us / 1_000_000)
+        if answer.limit is None:
+            self.throttle.freeze(until)
+            return
+        for limit in self.adapter.limits:
+            if limit.name.startswith(answer.limit):
+                self.throttle.freeze(until, limit.name)
+
+    async def measure_clock(self) -> bool:
+        """Ask the venue for its time. However many want it at once, one call is made. False if it didn't work out."""
+        if self._measuring is None or self._measuring.done():
+            self._measuring = asyncio.create_task(self._measure_clock())
+        return await asyncio.shield(self._measuring)
+
+    async def _measure_clock(self) -> bool:
+        exchange = await self.ask(ReadClock())
+        if not exchange.answer.venue_time_us:
+            return False
+        self.clock.measured(exchange.answer.venue_time_us, exchange.sent_us, exchange.received_us)
+        metrics.CLOCK_OFFSET.labels(self.adapter.name).set(self.clock.offset_us / 1_000_000)
+        return True
+
+    async def look_up(self, symbol: str, client_order_id: str, give_up_us: int | None = None) -> Finding:
+        """All there is to know of one order. A venue that gives no usable answer in time makes an unusable finding."""
+        plan = self.adapter.look_up(symbol, client_order_id)
+        try:
+            call = next(plan)
+            while True:
+                exchange = await self.ask(call, give_up_us)
+                call = plan.send(exchange.answer)
+        except StopIteration as found:
+            finding: Finding = found.value
+            return finding
+        except TooLate:
+            return Finding(usable=False)

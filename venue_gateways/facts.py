@@ -1,0 +1,143 @@
+"""What the venue tells unasked, on its stream or in its history, becomes a report once, at the gateway that owns it.
+
+Facts reach a gateway several times over: in the answer to a call, on the stream, in a poll. Repeating them would be
+harmless, since the agents recognise trades and stale news; it would only be waste. So what has been told is remembered,
+within a bound, and while a call about an order is under way, news about that order's state waits for the answer.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterable
+from typing import Final
+
+from domain import ids
+from domain.messages import Evidence, VenueReport
+from venue_gateways import metrics, reports
+from venue_gateways.clock import wall_us
+from venue_gateways.venue import OrderSeen, OrderState, TradeSeen
+
+#: How many facts, and how many orders, are remembered.
+REMEMBERED_MAX: Final = 200_000
+
+
+class Memory:
+    """The keys noted last."""
+
+    __slots__ = ("_keys", "_most")
+
+    def __init__(self, most: int = REMEMBERED_MAX) -> None:
+        self._keys: OrderedDict[Hashable, None] = OrderedDict()
+        self._most = most
+
+    def note(self, key: Hashable) -> bool:
+        """Whether *key* is new."""
+        if key in self._keys:
+            self._keys.move_to_end(key)
+            return False
+        self._keys[key] = None
+        if len(self._keys) > self._most:
+            self._keys.popitem(last=False)
+        return True
+
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self._keys
+
+
+class KnownOrders:
+    """Which client order ID is behind a venue's order ID, and which orders are open as far as is known."""
+
+    def __init__(self, most: int = REMEMBERED_MAX) -> None:
+        self._client_ids: OrderedDict[tuple[str, str], str] = OrderedDict()
+        self._most = most
+        self.open: dict[str, OrderSeen] = {}
+
+    def learn(self, order: OrderSeen) -> None:
+        if order.venue_order_id is not None:
+            self._client_ids[order.symbol, order.venue_order_id] = order.client_order_id
+            if len(self._client_ids) > self._most:
+                self._client_ids.popitem(last=False)
+        if order.state is OrderState.OPEN:
+            self.open[order.client_order_id] = order
+        else:
+            self.open.pop(order.client_order_id, None)
+
+    def client_order_id(self, symbol: str, venue_order_id: str) -> str | None:
+        return self._client_ids.get((symbol, venue_order_id))
+
+
+class Facts:
+    """The facts of one venue. *owned* says which partitions are ours now; *publish* must not block."""
+
+    def __init__(
+        self, venue: str, owned: Callable[[int], bool], publish: Callable[[list[tuple[int, VenueReport]]], None]
+    ) -> None:
+        self._venue = venue
+        self._owned = owned
+        self._publish = publish
+        self._told = Memory()
+        self._held: dict[str, tuple[OrderSeen, Evidence] | None] = {}
+        self.known = KnownOrders()
+
+    def trade(self, trade: TradeSeen, client_order_id: str, evidence: Evidence) -> None:
+        """Somebody's order has traded."""
+        partition = self._partition(client_order_id)
+        if partition is not None and self._told.note((trade.symbol, trade.trade_id)):
+            self._publish([(partition, reports.traded(self._venue, client_order_id, trade, evidence, wall_us()))])
+
+    def order(self, order: OrderSeen, evidence: Evidence) -> None:
+        """Somebody's order is in this state."""
+        partition = self._partition(order.client_order_id)
+        if partition is None:
+            return
+        self.known.learn(order)
+        if order.client_order_id in self._held:
+            self._held[order.client_order_id] = order, evidence
+        elif self._told.note(_key(order)):
+            self._publish([(partition, reports.observed(self._venue, order, evidence, wall_us()))])
+
+    def hold(self, client_order_id: str) -> None:
+        """A call about this order begins: news of its state waits until :meth:`settle`."""
+        self._held.setdefault(client_order_id, None)
+
+    def held(self, client_order_id: str) -> OrderSeen | None:
+        """The newest state that has been told unasked while the call was under way."""
+        held = self._held.get(client_order_id)
+        return None if held is None else held[0]
+
+    def settle(self, client_order_id: str) -> None:
+        """The call has been answered for: what its answer didn't say is told now."""
+        held = self._held.pop(client_order_id, None)
+        if held is not None:
+            self.order(*held)
+
+    def answered(self, order: OrderSeen | None, trades: Iterable[TradeSeen]) -> None:
+        """A request is being answered with this."""
+        for trade in trades:
+            self._told.note((trade.symbol, trade.trade_id))
+        if order is not None:
+            self._told.note(order.client_order_id)
+            self._told.note(_key(order))
+            self.known.learn(order)
+
+    def is_told(self, trade: TradeSeen) -> bool:
+        return (trade.symbol, trade.trade_id) in self._told
+
+    def _partition(self, client_order_id: str) -> int | None:
+        """The order's partition if it is one of ours and owned here; else it is counted, and passed over."""
+        try:
+            partition, _, _ = ids.parse_client_order_id(client_order_id)
+        except ids.NotOurs:
+            metrics.FOREIGN_ORDERS.labels(self._venue).inc()
+            return None
+        if not self._owned(partition):
+            metrics.ELSEWHERE.labels(self._venue).inc()
+            return None
+        return partition
+
+
+def _key(order: OrderSeen) -> Hashable:
+    """What two tellings of one state have in common. That an order is open, or filled, is said once: its trades tell
+    the rest.
+    """
+    if order.state in {OrderState.OPEN, OrderState.FILLED}:
+        return order.client_order_id
+    return order.client_order_id, order.state, order.filled_quantity

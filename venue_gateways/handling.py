@@ -1,0 +1,277 @@
+"""What is done for each request, from its first step in the log to its last.
+
+A placement is attempted only after a commit has said so, and only while the lease holds; it is never sent twice unless
+the venue has said that the first did not happen. Cancels and queries may be repeated freely.
+"""
+
+import asyncio
+import random
+from collections.abc import Sequence
+from typing import Final
+
+import structlog
+
+from domain.messages import Evidence, Operation, ReportKind, VenueReport
+from domain.reasons import Reason
+from venue_gateways import metrics, reports
+from venue_gateways.calls import GRANT_US, Caller, Exchange, LeaseLost, TooLate
+from venue_gateways.clock import steady_us, wall_us
+from venue_gateways.committer import Committer
+from venue_gateways.facts import Facts
+from venue_gateways.progress import Step
+from venue_gateways.reporter import Reporter
+from venue_gateways.reports import Times
+from venue_gateways.requests import CommitRefused
+from venue_gateways.scheduler import Scheduler, Work
+from venue_gateways.venue import Answer, Cancel, Finding, OrderState, Outcome, Place, Remedy
+
+_SECOND_US: Final = 1_000_000
+#: A commit that was refused is tried again after this long; so is a lease that has run out.
+_RECOMMIT_US: Final = 100_000
+_BACKOFF_US: Final = 50_000
+_BACKOFF_MAX_US: Final = 5 * _SECOND_US
+#: A query that got no tokens by then is left: who asked will ask again.
+_QUERY_GIVES_UP_US: Final = 10 * _SECOND_US
+#: A cancel waits this long for tokens before it looks up again.
+_CANCEL_WAITS_US: Final = 10 * _SECOND_US
+#: A cancel that has been retried for so long is given up.
+_CANCEL_GIVES_UP_US: Final = 600 * _SECOND_US
+VENUE_UNAVAILABLE: Final = "VENUE_UNAVAILABLE"
+
+log = structlog.get_logger()
+
+
+class Handling:
+    """Does requests. The parts it works with are shared with the rest of the gateway."""
+
+    def __init__(
+        self, caller: Caller, scheduler: Scheduler, committer: Committer, reporter: Reporter, facts: Facts
+    ) -> None:
+        self._caller = caller
+        self._scheduler = scheduler
+        self._committer = committer
+        self._reporter = reporter
+        self._facts = facts
+
+    async def perform(self, work: Work, granted_us: int, waited_us: int) -> None:
+        """Do *work*, which has begun. For a placement, tokens were taken at *granted_us* (steady clock)."""
+        work.first_tried_us = work.first_tried_us or steady_us()
+        request = work.request
+        self._facts.hold(request.client_order_id)
+        try:
+            if request.operation is Operation.PLACE:
+                await self._place(work, granted_us, waited_us)
+            elif request.operation is Operation.CANCEL:
+                await self._cancel(work)
+            else:
+                await self._query(work)
+        finally:
+            self._facts.settle(request.client_order_id)
+
+    # ── placements ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _place(self, work: Work, granted_us: int, waited_us: int) -> None:
+        if not await self._intended(work):
+            return None
+        call = Place(work.request)
+        try:
+            if steady_us() - granted_us > GRANT_US:
+                waited_us += await self._caller.acquire(call, self._deadline_us(work))
+            if not work.holding.live:
+                return self._scheduler.finish(work)
+            if self._is_late(work):
+                return await self._never_sent(work, Reason.DEADLINE_PASSED)
+            exchange = await self._caller.send(call, waited_us)
+        except TooLate:
+            return await self._never_sent(work, Reason.DEADLINE_PASSED)
+        except LeaseLost:
+            log.warning("lease_lost", client_order_id=work.request.client_order_id)
+            return self._again(work, _RECOMMIT_US)
+        return await self._placed(work, exchange)
+
+    async def _placed(self, work: Work, exchange: Exchange) -> None:
+        answer = exchange.answer
+        if answer.outcome is Outcome.RETRY_SAFE:
+            self._again(work, self._pause_us(work, answer))
+        elif answer.outcome is Outcome.REJECTED:
+            await self._finish(work, reports.refused(work.request, answer, _times(exchange)))
+        elif answer.order is not None:
+            fresh = [trade for trade in answer.trades if not self._facts.is_told(trade)]
+            self._facts.answered(answer.order, fresh)
+            times = _times(exchange)
+            await self._finish(work, reports.placed(work.request, answer.order, fresh, Evidence.RESPONSE, times))
+        else:
+            await self._unsure(work, exchange)
+
+    async def _unsure(self, work: Work, exchange: Exchange) -> None:
+        """The outcome is unknown, unless the stream has shown the order, or the venue says that it knows the ID."""
+        request, times = work.request, _times(exchange)
+        finding = Finding(usable=False)
+        if exchange.answer.remedy is Remedy.LOOK_UP:
+            finding = await self._caller.look_up(request.symbol, request.client_order_id, _in(_QUERY_GIVES_UP_US))
+        held = self._facts.held(request.client_order_id)
+        if finding.order is not None:
+            self._facts.answered(finding.order, finding.trades)
+            told = reports.placed(request, finding.order, finding.trades, Evidence.QUERY, times)
+        elif held is not None:
+            self._facts.answered(held, ())
+            told = reports.placed(request, held, (), Evidence.STREAM, times)
+        else:
+            evidence = Evidence.RESPONSE if exchange.answered else Evidence.GATEWAY
+            told = [reports.about(request, ReportKind.UNKNOWN, evidence, times, exchange.answer.reason)]
+        await self._finish(work, told)
+
+    async def never_sent(self, work: Work, reason: str) -> None:
+        """Answer a placement that has begun but won't be sent. That it won't be is committed before anybody is told."""
+        work.holding.progress.mark(work.offset, Step.WITHHELD)
+        while work.holding.live:
+            try:
+                await self._committer.secured()
+            except CommitRefused:
+                await asyncio.sleep(_RECOMMIT_US / _SECOND_US)
+            else:
+                return await self._never_sent(work, reason)
+        return self._scheduler.finish(work)
+
+    async def _never_sent(self, work: Work, reason: str) -> None:
+        told = reports.about(work.request, ReportKind.NOT_SENT, Evidence.GATEWAY, Times(wall_us()), reason)
+        await self._finish(work, [told])
+
+    async def _intended(self, work: Work) -> bool:
+        """Commit that *work* is attempted. False if that was refused, or it is no longer ours: it is not sent now."""
+        before = work.holding.progress.step(work.offset) or Step.UNTOUCHED
+        work.holding.progress.mark(work.offset, Step.ATTEMPTED)
+        try:
+            await self._committer.secured()
+        except CommitRefused:
+            work.holding.progress.mark(work.offset, before)
+            self._scheduler.retry(work, wall_us() + _RECOMMIT_US)
+            return False
+        if not work.holding.live:
+            self._scheduler.finish(work)
+        return work.holding.live
+
+    def _is_late(self, work: Work) -> bool:
+        expires_at = work.request.expires_at
+        return expires_at is not None and wall_us() >= expires_at
+
+    def _deadline_us(self, work: Work) -> int | None:
+        expires_at = work.request.expires_at
+        return None if expires_at is None else _in(expires_at - wall_us())
+
+    # ── cancels ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _cancel(self, work: Work) -> None:
+        request = work.request
+        call = Cancel(request)
+        try:
+            waited = await self._caller.acquire(call, _in(_CANCEL_WAITS_US))
+        except TooLate:
+            return self._again(work, 0)
+        if not work.holding.live:
+            return self._scheduler.finish(work)
+        exchange = await self._caller.send(call, waited)
+        answer, times = exchange.answer, _times(exchange)
+        if answer.outcome is Outcome.RETRY_SAFE:
+            return await self._cancel_later(work, answer, times)
+        if answer.order is not None and answer.order.state is OrderState.CANCELED:
+            self._facts.answered(answer.order, ())
+            return await self._finish(work, reports.canceled(request, answer.order, Evidence.RESPONSE, times))
+        if answer.outcome is Outcome.REJECTED and answer.remedy is not Remedy.LOOK_UP:
+            told = reports.about(request, ReportKind.CANCEL_REJECTED, Evidence.RESPONSE, times, answer.reason)
+            return await self._finish(work, [told])
+        return await self._canceled_or_not(work, answer, times)
+
+    async def _canceled_or_not(self, work: Work, answer: Answer, times: Times) -> None:
+        """The venue knows no such open order, or nobody knows what it did."""
+        request = work.request
+        held = self._facts.held(request.client_order_id)
+        if held is not None and held.state is OrderState.CANCELED:
+            self._facts.answered(held, ())
+            return await self._finish(work, reports.canceled(request, held, Evidence.STREAM, times))
+        finding = Finding(usable=False)
+        if answer.outcome is not Outcome.UNKNOWN:
+            finding = await self._caller.look_up(request.symbol, request.client_order_id, _in(_QUERY_GIVES_UP_US))
+        self._facts.answered(finding.order, finding.trades)
+        return await self._finish(work, reports.uncanceled(request, finding, times))
+
+    async def _cancel_later(self, work: Work, answer: Answer, times: Times) -> None:
+        if steady_us() - work.first_tried_us < _CANCEL_GIVES_UP_US:
+            return self._again(work, self._pause_us(work, answer))
+        told = reports.about(work.request, ReportKind.CANCEL_REJECTED, Evidence.GATEWAY, times, VENUE_UNAVAILABLE)
+        return await self._finish(work, [told])
+
+    # ── queries ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _query(self, work: Work) -> None:
+        request = work.request
+        sent = wall_us()
+        finding = await self._caller.look_up(request.symbol, request.client_order_id, _in(_QUERY_GIVES_UP_US))
+        self._facts.answered(finding.order, finding.trades)
+        now = wall_us()
+        times = Times(reported_at=now, sent_at=sent, received_at=now)
+        await self._finish(work, reports.looked_up(request, finding, times))
+
+    # ── what former owners left ────────────────────────────────────────────────────────────────────────────────────
+
+    async def inherit(self, work: Work, step: Step) -> None:
+        """Answer a placement that a former owner attempted, or withheld: it is not sent."""
+        request = work.request
+        late = self._is_late(work)
+        kind, reason = ReportKind.UNKNOWN, reports.HANDED_OVER
+        if step is Step.WITHHELD:
+            kind, reason = ReportKind.NOT_SENT, Reason.DEADLINE_PASSED if late else Reason.CANCELED_BEFORE_SENDING
+        told = reports.about(request, kind, Evidence.GATEWAY, Times(wall_us()), reason)
+        await self._finish(work, [told])
+
+    # ── ends ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _again(self, work: Work, pause_us: int) -> None:
+        """Nothing was done, for certain: try again later."""
+        work.retries += 1
+        work.holding.progress.mark(work.offset, Step.UNTOUCHED)
+        self._scheduler.retry(work, wall_us() + pause_us)
+
+    def _pause_us(self, work: Work, answer: Answer) -> int:
+        if answer.remedy is Remedy.SET_CLOCK and not work.retries:
+            return 0
+        backoff = min(_BACKOFF_US << min(work.retries, 16), _BACKOFF_MAX_US)
+        return max(answer.wait_us, random.randint(backoff // 2, backoff))  # noqa: S311  # jitter, no secret
+
+    async def _finish(self, work: Work, told: Sequence[VenueReport]) -> None:
+        """Publish the answer to *work*, then note that it is done."""
+        partition = work.holding.partition
+        pointless = self._made_pointless(work, told)
+        for other in pointless:
+            told = [*told, *_moot(other)]
+        await self._reporter.publish([(partition, report) for report in told])
+        for done in (work, *pointless):
+            done.holding.progress.mark(done.offset, Step.DONE)
+            self._scheduler.finish(done)
+
+    def _made_pointless(self, work: Work, told: Sequence[VenueReport]) -> list[Work]:
+        kinds = {report.kind for report in told}
+        if work.request.operation is Operation.PLACE and kinds & {ReportKind.REJECTED, ReportKind.NOT_SENT}:
+            return self._scheduler.cancels_behind(work)
+        return []
+
+    async def collapse(self, place: Work, cancel: Work) -> None:
+        """Answer a placement that was canceled before it was begun; the cancel needs no answer of its own."""
+        metrics.COLLAPSED.labels(self._caller.adapter.name).inc()
+        await self.never_sent(place, Reason.CANCELED_BEFORE_SENDING)
+        cancel.holding.progress.mark(cancel.offset, Step.DONE)
+
+
+def _moot(cancel: Work) -> list[VenueReport]:
+    """The answer to a cancel of an order that never was at the venue."""
+    times = Times(wall_us())
+    return [reports.about(cancel.request, ReportKind.CANCEL_REJECTED, Evidence.GATEWAY, times, Reason.ORDER_NOT_FOUND)]
+
+
+def _times(exchange: Exchange) -> Times:
+    return Times(wall_us(), exchange.sent_us, exchange.received_us, exchange.waited_us)
+
+
+def _in(microseconds: int) -> int:
+    """That instant of the steady clock."""
+    return steady_us() + microseconds

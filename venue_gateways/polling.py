@@ -1,0 +1,199 @@
+"""Reads back what the private stream may have missed: trades by their position, and orders that have left the book.
+
+A stream without sequence numbers can't prove that it has told everything. So the trade history is read at the start,
+after every (re)connection, when partitions are gained, every few seconds while the stream is down, and now and then
+while it is up. Each trade is looked for from the last position seen; a start without one goes back to where the
+partitions' former owners had seen everything.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Final
+
+import structlog
+
+from domain.messages import Evidence
+from venue_gateways import metrics
+from venue_gateways.calls import Caller
+from venue_gateways.clock import wall_us
+from venue_gateways.facts import Facts
+from venue_gateways.venue import (
+    Answer,
+    Call,
+    FindOrder,
+    ListOpenOrders,
+    ListOrders,
+    ListTrades,
+    OrderSeen,
+    OrderState,
+    Outcome,
+    TradeSeen,
+)
+
+_SECOND_US: Final = 1_000_000
+#: Between looks while the stream is down, and while it is up.
+DOWN_INTERVAL_S: Final = 3.0
+UP_INTERVAL_S: Final = 30.0
+#: How far back a partition is looked into that no gateway has left a mark for.
+LOOK_BACK_US: Final = 24 * 3600 * _SECOND_US
+#: What a history shows may lag behind what has happened (documented: memory, then database).
+OVERLAP_US: Final = 30 * _SECOND_US
+#: An order acknowledged more recently than this may not be in the list of open ones yet.
+_SETTLING_US: Final = 5 * _SECOND_US
+_PAGES_MAX: Final = 1_000
+
+log = structlog.get_logger()
+
+
+class Incomplete(Exception):  # noqa: N818  # it says what is known
+    """The venue gave no usable answer: the look has to be repeated."""
+
+
+class _Place:
+    """Where in one scope's trade history the next look starts: at *position*, or at an instant."""
+
+    __slots__ = ("position", "since_us")
+
+    def __init__(self) -> None:
+        self.position: str | None = None
+        self.since_us: int | None = None
+
+
+class Poller:
+    """*through* is called after each whole look with the instant (ms) until which everything has been told."""
+
+    def __init__(self, caller: Caller, facts: Facts, symbols: Iterable[str], through: Callable[[int], None]) -> None:
+        self._caller = caller
+        self._facts = facts
+        self._symbols = tuple(symbols)
+        self._through = through
+        self._venue = caller.adapter.name
+        self._places: dict[str, _Place] = {}
+        self._since_us: int | None = None
+        self._compare = True
+        self._wake = asyncio.Event()
+
+    def reconnected(self) -> None:
+        """The stream is back: look at once, at open orders too."""
+        self._compare = True
+        self._wake.set()
+
+    def gained(self, through_ms: int) -> None:
+        """A partition is ours now, told of until *through_ms*, or (0) never."""
+        self._look_back(through_ms * 1000 - OVERLAP_US if through_ms else wall_us() - LOOK_BACK_US)
+        self._wake.set()
+
+    def _look_back(self, since_us: int) -> None:
+        self._since_us = since_us if self._since_us is None else min(self._since_us, since_us)
+
+    async def run(self, connected: Callable[[], bool], idle: Callable[[], bool]) -> None:
+        """Look, wait, look again. Runs until it is canceled; looks at nothing while *idle*."""
+        while True:
+            try:
+                async with asyncio.timeout(UP_INTERVAL_S if connected() else DOWN_INTERVAL_S):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass
+            self._wake.clear()
+            if idle():
+                continue
+            self._compare = self._compare or not connected()
+            try:
+                await self._sweep()
+            except Incomplete as error:
+                log.warning("sweep_incomplete", reason=str(error))
+                metrics.SWEEPS.labels(self._venue, "incomplete").inc()
+                self._compare = True
+                await asyncio.sleep(DOWN_INTERVAL_S)
+                self._wake.set()
+            else:
+                metrics.SWEEPS.labels(self._venue, "complete").inc()
+
+    async def _sweep(self) -> None:
+        """One look at everything. Raises Incomplete, and then nothing counts as told."""
+        began, since, compare = wall_us(), self._since_us, self._compare
+        self._since_us, self._compare = None, False
+        try:
+            for scope in self._caller.adapter.scopes(self._symbols):
+                place = self._places.setdefault(scope, _Place())
+                if since is not None:
+                    place.position = None
+                    place.since_us = since if place.since_us is None else min(place.since_us, since)
+                    await self._orders(scope, since)
+                if compare:
+                    await self._open(scope)
+                await self._trades(scope, place)
+        except Incomplete:
+            if since is not None:
+                self._look_back(since)
+            raise
+        self._through(began // 1000)
+
+    async def _call(self, call: Call) -> Answer:
+        answer = (await self._caller.ask(call)).answer
+        if answer.outcome is not Outcome.ACCEPTED and not answer.absent:
+            raise Incomplete(f"{type(call).__name__}: {answer.reason}")
+        return answer
+
+    async def _orders(self, scope: str, since_us: int) -> None:
+        """All orders of the last day: whose they are, and which have ended since *since_us*.
+
+        A list starts with orders by their creation, so a day is read to find the end of one that was placed long ago.
+        """
+        position: str | None = None
+        for _ in range(_PAGES_MAX):
+            start = min(since_us, wall_us() - LOOK_BACK_US) if position is None else None
+            page = await self._call(ListOrders(scope, position=position, since_us=start))
+            for order in page.orders:
+                self._facts.known.learn(order)
+                if order.state is not OrderState.OPEN and (order.updated_at or since_us) >= since_us:
+                    self._ended(order)
+            position = page.position
+            if not page.more:
+                return
+        raise Incomplete("too many pages of orders")
+
+    async def _trades(self, scope: str, place: _Place) -> None:
+        for _ in range(_PAGES_MAX):
+            since = place.since_us if place.position is None else None
+            page = await self._call(ListTrades(scope, position=place.position, since_us=since))
+            for trade in page.trades:
+                await self._trade(trade)
+            place.position = page.position
+            if not page.more:
+                place.since_us = None if place.position else place.since_us
+                return
+        raise Incomplete("too many pages of trades")
+
+    async def _trade(self, trade: TradeSeen) -> None:
+        if self._facts.is_told(trade):
+            return
+        client_order_id = self._facts.known.client_order_id(trade.symbol, trade.venue_order_id)
+        if client_order_id is None:
+            found = await self._call(FindOrder(trade.symbol, venue_order_id=trade.venue_order_id))
+            if found.order is None:
+                raise Incomplete(f"trade {trade.trade_id} of an order that can't be found")
+            self._facts.known.learn(found.order)
+            client_order_id = found.order.client_order_id
+        self._facts.trade(trade, client_order_id, Evidence.POLL)
+
+    async def _open(self, scope: str) -> None:
+        """Orders that we think are open, and the venue does not: what became of them."""
+        settled = wall_us() - _SETTLING_US
+        ours = [order for order in self._facts.known.open.values() if (order.updated_at or 0) < settled]
+        page = await self._call(ListOpenOrders(scope))
+        theirs = {order.client_order_id for order in page.orders}
+        for order in page.orders:
+            self._facts.known.learn(order)
+        listed = {symbol for symbol in self._symbols if scope in self._caller.adapter.scopes([symbol])}
+        for order in ours:
+            if order.symbol in listed and order.client_order_id not in theirs:
+                found = await self._call(FindOrder(order.symbol, client_order_id=order.client_order_id))
+                if found.order is not None:
+                    self._facts.known.learn(found.order)
+                    self._ended(found.order)
+
+    def _ended(self, order: OrderSeen) -> None:
+        """Tell of an order's end; that it was filled, its trades tell."""
+        if order.state in {OrderState.CANCELED, OrderState.EXPIRED, OrderState.REJECTED}:
+            self._facts.order(order, Evidence.POLL)

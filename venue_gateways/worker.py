@@ -1,0 +1,43 @@
+"""The gateway process: ``main`` reads its credentials, runs one gateway for one venue, and stops it when asked."""
+
+import asyncio
+import signal
+
+import structlog
+import uvloop
+
+from runtime import telemetry
+from runtime.exits import Exit
+from runtime.settings import Settings, SettingsError
+from venue_gateways import credentials, venues
+from venue_gateways.gateway import Gateway
+from venue_gateways.lease import LeaseTooShort
+from venue_gateways.transport import Transport
+from venue_gateways.venue import Adapter
+
+log = structlog.get_logger()
+
+
+def main(settings: Settings, venue: str) -> int:
+    """Run a gateway to *venue* until SIGTERM or Ctrl-C; the exit code says how that went."""
+    telemetry.start(settings, f"gateway-{venue}")
+    try:
+        url, stream_url = venues.addresses(venue, settings)
+        adapter = venues.find(venue).make(venue, credentials.load(settings.credentials), settings)
+        uvloop.run(_run(settings, adapter, url, stream_url))
+    except (SettingsError, LeaseTooShort) as error:
+        log.error("settings_unusable", error=str(error))  # noqa: TRY400  # what to do is in the message
+        return Exit.USAGE
+    except Exception:
+        log.exception("gateway_died")
+        return Exit.INTERNAL
+    return Exit.OK
+
+
+async def _run(settings: Settings, adapter: Adapter, url: str, stream_url: str) -> None:
+    async with Transport(url, settings.concurrent_calls_max + 8) as transport:
+        gateway = Gateway(settings, adapter, transport, stream_url)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, gateway.stop)
+        await gateway.run()
