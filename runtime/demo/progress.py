@@ -20,7 +20,7 @@ class Counts(msgspec.Struct, frozen=True):
     """Where a run stands. *behind* is how many events ClickHouse has yet to show; None while it doesn't answer."""
 
     phase: str
-    commands: int
+    planned: int
     sent: int
     answered: int
     venue_orders: int
@@ -86,9 +86,9 @@ def table(counts: Counts | str, seconds: float) -> Table:
         rows.add_row(f"[bold]{counts}[/]", f"{seconds:.0f} s")
         return rows
     rows.add_row(f"[bold]{counts.phase}[/]", "", f"{seconds:.0f} s")
-    for name, number in (("commands sent", counts.sent), ("answered", counts.answered)):
+    for name, number in (("sent", counts.sent), ("answered", counts.answered)):
         rows.add_row(
-            name, f"[bold]{number:,}[/]", ProgressBar(max(1, counts.commands), min(number, counts.commands), width=40)
+            name, f"[bold]{number:,}[/]", ProgressBar(max(1, counts.planned), min(number, counts.planned), width=40)
         )
     rows.add_row("orders at the venue", f"{counts.venue_orders:,}")
     rows.add_row("fills", f"{counts.fills:,}")

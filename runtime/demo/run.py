@@ -53,6 +53,7 @@ class Run:
         self.sent: list[Sent] = []
         self.started_us = 0
         self.kills: list[Kill] = []
+        self.planned = 0
         self.journal = Journal(Path(running.endpoints.simulator_journal))
         self.watcher = Watcher(running.endpoints.bootstrap, shape.partitions)
         self.clickhouse = _clickhouse(running.endpoints)
@@ -85,7 +86,7 @@ class Run:
         events = self._gauge.events
         return Counts(
             phase=self.phase,
-            commands=self.shape.commands,
+            planned=self.planned,
             sent=len(self.sent) + under_way,
             answered=len(mirror.answered_us),
             venue_orders=self.journal.orders,
@@ -99,6 +100,7 @@ class Run:
         markets = self._exchange.markets()
         shape = msgspec.structs.replace(self.shape, start_us=time.time_ns() // 1_000 + LEAD_US)
         plan = workload.make(shape, markets)
+        self.planned = len(plan.transfers) + len(plan.commands)
         self.phase = "funding users"
         self._publish(plan.transfers)
         if not self._wait(self._all_answered, FUND_S):
