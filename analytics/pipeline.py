@@ -22,7 +22,7 @@ from runtime.process import StopRequest
 
 _POLL_S: Final = 0.05
 _POLL_RECORDS: Final = 5_000
-_BUFFER_BYTES_MAX: Final = 96 << 20
+_BUFFER_BYTES_MAX: Final = 64 << 20
 _BACKOFF_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 _STOP_WITHIN_S: Final = 12.0
 _COMMITTED_WITHIN_S: Final = 15.0
@@ -110,7 +110,7 @@ class Pipeline:
         elif error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001  # as above
             if lane is not None:
                 self._stop_lane(lane, f"the committed offset {lane.stored_to} is not in the log any more")
-        elif error.fatal():
+        elif error.fatal() or error.code() == KafkaError._FATAL:  # noqa: SLF001  # as above
             raise KafkaException(error)
         else:
             log.warning("kafka_error", detail=str(error))

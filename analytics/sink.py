@@ -69,6 +69,7 @@ def consumer_configuration(settings: Settings) -> dict[str, Any]:
         group_instance_id=settings.sink_id,
         client_id=settings.sink_id,
         session_timeout_ms=settings.session_timeout_ms,
+        heartbeat_interval_ms=settings.session_timeout_ms // 4,
         max_poll_interval_ms=_POLL_INTERVAL_MAX_MS,
         socket_timeout_ms=_REQUEST_TIMEOUT_MS,
         topic_metadata_refresh_interval_ms=_NEW_TOPICS_WITHIN_MS,

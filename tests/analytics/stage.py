@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import clickhouse_connect
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
 from analytics.sink import group_of
 from domain.messages import Message
@@ -109,7 +109,6 @@ class Stage:
         )
         self.sinks: list[Child] = []
         self.writer = service.client(writer=True)
-        self.start_offsets: dict[tuple[str, int], int] = {}
 
     # ── Kafka ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -124,25 +123,38 @@ class Stage:
 
     def skip_the_past(self) -> None:
         """Commit the ends of all partitions, as if the group had read so far."""
+        ends = [TopicPartition(*key, end) for key, end in self.ends().items()]
         consumer = self._observer()
-        ends = [
-            TopicPartition(p.topic, p.partition, consumer.get_watermark_offsets(p, timeout=10)[1])
-            for p in self.partitions()
-        ]
-        consumer.commit(offsets=ends, asynchronous=False)
-        consumer.close()
-        self.start_offsets = {(p.topic, p.partition): p.offset for p in ends}
+        try:
+            consumer.commit(offsets=ends, asynchronous=False)
+        finally:
+            consumer.close()
+
+    def ends(self) -> dict[tuple[str, int], int]:
+        """Where each partition ends. A topic has no leader for a moment after its creation."""
+
+        def look() -> dict[tuple[str, int], int]:
+            consumer = self._observer()
+            try:
+                return {
+                    (p.topic, p.partition): consumer.get_watermark_offsets(p, timeout=10)[1] for p in self.partitions()
+                }
+            except KafkaException:
+                return {}
+            finally:
+                consumer.close()
+
+        return eventually(look)
 
     def lag(self) -> dict[tuple[str, int], int]:
         """Per partition, the broker's end less the committed offset."""
         consumer = self._observer()
         try:
             committed = consumer.committed(self.partitions(), timeout=10)
-            return {
-                (p.topic, p.partition): consumer.get_watermark_offsets(p, timeout=10)[1] - p.offset for p in committed
-            }
         finally:
             consumer.close()
+        ends = self.ends()
+        return {key: ends[key] - offset for key, offset in (((p.topic, p.partition), p.offset) for p in committed)}
 
     def committed(self, topic: str, partition: int) -> TopicPartition:
         consumer = self._observer()
