@@ -1,0 +1,161 @@
+import json
+import os
+
+import pytest
+
+from tests.venue_gateways.simulator.client import make_venue, ticket, units
+from venue_gateways.simulator.journal import Journal, LastIds, entries, refused
+from venue_gateways.simulator.orders import SelfTrade
+
+
+def test_a_line_says_all_that_happened_to_clients_orders(venue):
+    venue.place("other", ticket("SELL", "100.5", "0.3", client_order_id="ask"), 1)
+    bid = venue.place("main", ticket("BUY", 101, "0.4", client_order_id="bid"), 2)
+    venue.cancel(bid, 3)
+    venue.place("main", ticket("BUY", quantity="0.1", client_order_id="market"), 4)
+    assert list(entries(venue.drain())) == [
+        {
+            "event": "order_accepted",
+            "at_us": 1,
+            "account": "other",
+            "order_id": "1",
+            "client_order_id": "ask",
+            "symbol": "BTC-USD",
+            "side": "SELL",
+            "type": "LIMIT",
+            "price": "100.5",
+            "quantity": "0.3",
+        },
+        {
+            "event": "order_accepted",
+            "at_us": 2,
+            "account": "main",
+            "order_id": "2",
+            "client_order_id": "bid",
+            "symbol": "BTC-USD",
+            "side": "BUY",
+            "type": "LIMIT",
+            "price": "101",
+            "quantity": "0.4",
+        },
+        *(
+            {
+                "event": "fill",
+                "at_us": 2,
+                "account": account,
+                "order_id": order_id,
+                "client_order_id": name,
+                "symbol": "BTC-USD",
+                "trade_id": "1",
+                "side": side,
+                "price": "100.5",
+                "quantity": "0.3",
+                "fee": fee,
+                "fee_asset": asset,
+                "maker": maker,
+            }
+            for account, order_id, name, side, fee, asset, maker in (
+                ("main", "2", "bid", "BUY", "0.0003", "BTC", False),
+                ("other", "1", "ask", "SELL", "0.03015", "USD", True),
+            )
+        ),
+        {
+            "event": "order_canceled",
+            "at_us": 3,
+            "account": "main",
+            "order_id": "2",
+            "client_order_id": "bid",
+            "symbol": "BTC-USD",
+            "executed_quantity": "0.3",
+        },
+        {
+            "event": "order_accepted",
+            "at_us": 4,
+            "account": "main",
+            "order_id": "3",
+            "client_order_id": "market",
+            "symbol": "BTC-USD",
+            "side": "BUY",
+            "type": "MARKET",
+            "price": None,
+            "quantity": "0.1",
+        },
+        {
+            "event": "order_expired",
+            "at_us": 4,
+            "account": "main",
+            "order_id": "3",
+            "client_order_id": "market",
+            "symbol": "BTC-USD",
+            "executed_quantity": "0",
+        },
+    ]
+
+
+@pytest.mark.parametrize("mode", [mode for mode in SelfTrade if mode is not SelfTrade.NONE])
+def test_an_order_ends_in_the_journal_exactly_once_if_it_ends(mode):
+    venue = make_venue()
+    for quantity in ("0.1", "0.2", "0.1"):
+        venue.place("main", ticket("SELL", 100, quantity), 0)
+        venue.place("other", ticket("SELL", 100, "0.1"), 0)
+    venue.place("main", ticket("BUY", 100, "0.5", self_trade=mode), 0)
+    lines = list(entries(venue.drain()))
+    for order in venue.orders("main", "BTC-USD"):
+        endings = [line for line in lines if line["order_id"] == str(order.order_id) and "executed" in str(line)]
+        fills = [line for line in lines if line["order_id"] == str(order.order_id) and line["event"] == "fill"]
+        assert sum(units(line["quantity"]) for line in fills) == order.executed
+        assert len(endings) == (0 if order.open or order.executed == order.quantity else 1)
+
+
+def test_a_reduction_is_told(venue):
+    order = venue.place("main", ticket("BUY", 100, "0.3"), 0)
+    venue.reduce(order, units("0.2"), 5, "smaller")
+    line = list(entries(venue.drain()))[-1]
+    assert (line["event"], line["client_order_id"], line["quantity"]) == ("order_reduced", "smaller", "0.2")
+
+
+def test_it_is_only_ever_appended_to_and_ids_go_on_from_its_end(tmp_path):
+    path = tmp_path / "deep" / "journal.jsonl"
+    journal = Journal(path)
+    assert journal.last_ids == LastIds(0, {})
+    venue = make_venue()
+    for _ in range(2):
+        venue.place("other", ticket("SELL", 100), 0)
+        venue.place("main", ticket("BUY", 100), 0)
+    venue.place("main", ticket("BUY", 100, "1", symbol="ETH-USD"), 0)
+    journal.append(entries(venue.drain()))
+    journal.close()
+    before = path.read_bytes()
+    again = Journal(path)
+    assert again.last_ids == LastIds(5, {"BTC-USD": 2})
+    again.append([refused(9, "main", 429, -1003)])
+    again.close()
+    again.close()
+    after = path.read_bytes()
+    assert after.startswith(before)
+    assert json.loads(after.splitlines()[-1]) == {
+        "event": "request_refused",
+        "at_us": 9,
+        "account": "main",
+        "status": 429,
+        "code": -1003,
+    }
+
+
+def test_a_torn_last_line_is_cut(tmp_path):
+    path = tmp_path / "journal.jsonl"
+    whole = b'{"event":"order_accepted","order_id":"7"}\n'
+    path.write_bytes(whole + b'{"event":"fill","order_id":"9","symb')
+    journal = Journal(path)
+    assert journal.last_ids == LastIds(7, {})
+    journal.append([{"event": "x"}])
+    journal.close()
+    assert path.read_bytes() == whole + b'{"event":"x"}\n'
+
+
+def test_a_full_disk_is_an_error(tmp_path, monkeypatch):
+    journal = Journal(tmp_path / "journal.jsonl")
+    monkeypatch.setattr(os, "write", lambda _descriptor, data: len(data) - 1)
+    with pytest.raises(OSError, match="full"):
+        journal.append([{"event": "x"}])
+    journal.close()
