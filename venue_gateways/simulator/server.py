@@ -207,7 +207,10 @@ class _Server(uvicorn.Server):
 
 
 def _listen(port: int) -> socket.socket:
-    return socket.create_server((HOST, port), backlog=1_024)
+    listener = socket.create_server((HOST, port), backlog=1_024)
+    # connections inherit it; asyncio itself sets it only where a socket names its protocol, which this one doesn't
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
 
 
 def _configuration(application: Application) -> uvicorn.Config:

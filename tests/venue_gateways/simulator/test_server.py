@@ -1,0 +1,413 @@
+"""A venue that answers on loopback: what clients see, each fault for real, and the process."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import httpx
+import pytest
+import websockets
+
+from runtime.exits import Exit
+from runtime.settings import Settings
+from tests.venue_gateways.simulator.client import CREDENTIAL, ask
+from venue_gateways.simulator.binance.limits import Limit, LimitType
+from venue_gateways.simulator.journal import Journal
+from venue_gateways.simulator.server import Options, main, serve
+
+ROOT = Path(__file__).parents[3]
+#: A market that does not move while a test looks.
+STILL = {"step_interval_s": 60.0}
+
+
+async def test_an_order_lives_and_dies_over_http(serving):
+    async with serving(**STILL) as client:
+        placed = await client.place(newClientOrderId="x")
+        assert (placed.status_code, placed.json()["status"]) == (200, "NEW")
+        assert placed.headers["x-mbx-used-weight-1m"] == "1"
+        canceled = await client.call("DELETE", "order", symbol="BTCUSD", origClientOrderId="x")
+        assert canceled.json()["status"] == "CANCELED"
+        assert [line["event"] for line in client.journal()] == ["order_accepted", "order_canceled"]
+
+
+async def test_there_is_a_market_from_the_beginning(serving):
+    async with serving(**STILL) as client:
+        bought = (await client.place(type="MARKET", quantity="0.5")).json()
+        assert bought["status"] == "FILLED"
+        assert 59_000 < float(bought["fills"][0]["price"]) < 61_000
+
+
+async def test_the_market_moves_and_fills_resting_orders(serving):
+    async with serving(step_interval_s=0.002) as client, client.stream() as stream:
+        best = (await client.http.get("/api/v3/depth?symbol=BTCUSD&limit=1")).json()["bids"][0][0]
+        await client.place(price=best[:-6])
+        new, trade = await stream.reports(2, timeout_s=20)
+        assert (new["x"], trade["x"]) == ("NEW", "TRADE")
+
+
+async def test_the_journal_the_api_and_the_stream_say_the_same(serving):
+    async with serving(step_interval_s=0.01) as client, client.stream() as stream:
+        for number in range(60):
+            side = "BUY" if number % 2 else "SELL"
+            price = f"{60_000 + (number % 7 - 3) * 5}.00"
+            more = {"type": "MARKET"} if number % 5 == 0 else {"price": price}
+            if "price" in more:
+                more["timeInForce"] = ("GTC", "IOC", "FOK")[number % 3]
+            assert (await client.place(side=side, newClientOrderId=f"x{number}", **more)).status_code == 200
+        await client.call("DELETE", "openOrders", symbol="BTCUSD")
+        reports = await stream.silence()
+        orders = (await client.call("GET", "allOrders", symbol="BTCUSD", limit=1000)).json()
+        trades = (await client.call("GET", "myTrades", symbol="BTCUSD", fromId=0, limit=1000)).json()
+    accepted = {line["order_id"]: line for line in client.journal("order_accepted")}
+    fills = client.journal("fill")
+    ended = {line["order_id"]: line for line in client.journal("order_canceled", "order_expired")}
+    assert {str(order["orderId"]): order["clientOrderId"] for order in orders} == {
+        order_id: line["client_order_id"] for order_id, line in accepted.items()
+    }
+    keys = [
+        (int(line["trade_id"]), int(line["order_id"]), float(line["price"]), float(line["quantity"])) for line in fills
+    ]
+    assert sorted(keys) == sorted((t["id"], t["orderId"], float(t["price"]), float(t["qty"])) for t in trades)
+    streamed = [r for r in reports if r["x"] == "TRADE"]
+    assert keys == [(r["t"], r["i"], float(r["L"]), float(r["l"])) for r in streamed]
+    assert [float(line["fee"]) for line in fills] == [float(r["n"]) for r in streamed]
+    for order in orders:
+        line = ended.get(str(order["orderId"]))
+        assert (line is None) == (order["status"] == "FILLED")
+        if line is not None:
+            assert float(line["executed_quantity"]) == float(order["executedQty"])
+    assert len(fills) > 10
+
+
+async def test_limits_hold_over_http_and_refusals_are_journaled(serving):
+    limits = (
+        Limit(LimitType.REQUEST_WEIGHT, "MINUTE", 1, 100_000),
+        Limit(LimitType.ORDERS, "DAY", 1, 5),
+    )
+    async with serving(limits=limits, **STILL) as client:
+        replies = await asyncio.gather(*(client.place() for _ in range(8)))
+        assert sorted(reply.status_code for reply in replies) == [200] * 5 + [429] * 3
+        assert all(int(reply.headers["retry-after"]) > 0 for reply in replies if reply.status_code == 429)
+        lines = client.journal("request_refused")
+        assert [(line["account"], line["status"], line["code"]) for line in lines] == [("main", 429, -1015)] * 3
+        answers = {(row["operation"], row["status"]): row["count"] for row in (await client.state())["answers"]}
+        assert answers == {("place", 200): 5, ("place", 429): 3}
+
+
+# ── faults ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def journaled(client):
+    return [line["client_order_id"] for line in client.journal("order_accepted")]
+
+
+@pytest.mark.parametrize(("fault", "accepted"), [("response_lost", ["x"]), ("request_lost", [])])
+async def test_a_connection_may_be_reset_after_or_before_acceptance(serving, fault, accepted):
+    async with serving(**STILL) as client:
+        await client.lie(**{fault: 1.0, "times": {fault: 1}})
+        with pytest.raises((httpx.ReadError, httpx.RemoteProtocolError)):
+            await client.place(newClientOrderId="x")
+        assert await journaled(client) == accepted
+        assert (await client.place(newClientOrderId="y")).status_code == 200, "only once"
+        assert (await client.state())["faults"] == {fault: 1}
+
+
+@pytest.mark.parametrize(("fault", "accepted"), [("error_after", True), ("error_before", False)])
+async def test_a_5xx_says_nothing_about_acceptance(serving, fault, accepted):
+    async with serving(**STILL) as client:
+        await client.lie(**{fault: 1.0})
+        replies = [await client.place(newClientOrderId=f"x{number}") for number in range(12)]
+        assert {reply.status_code for reply in replies} == {500, 502, 503, 504}
+        assert len(await journaled(client)) == (12 if accepted else 0)
+
+
+@pytest.mark.parametrize(("fault", "status"), [("too_many_requests", 429), ("banned", 418)])
+async def test_a_limit_may_be_pretended(serving, fault, status):
+    async with serving(**STILL) as client:
+        await client.lie(**{fault: 1.0, "retry_after_s": 3, "ban_s": 3})
+        reply = await client.place()
+        assert (reply.status_code, reply.json()["code"], reply.headers["retry-after"]) == (status, -1003, "3")
+        assert client.journal() == [], "no real limit was passed"
+
+
+async def test_a_stall_after_acceptance_is_only_slow(serving):
+    async with serving(**STILL) as client:
+        await client.lie(stall_after=1.0, stall_ms=300)
+        with pytest.raises(httpx.ReadTimeout):
+            await with_timeout(client, 0.1)
+        assert await journaled(client) == ["x"]
+        started = asyncio.get_running_loop().time()
+        assert (await client.place()).status_code == 200
+        assert asyncio.get_running_loop().time() - started >= 0.3
+
+
+async def with_timeout(client, seconds, **parameters):
+    client.http.timeout = httpx.Timeout(seconds)
+    try:
+        return await client.place(newClientOrderId="x", **parameters)
+    finally:
+        client.http.timeout = httpx.Timeout(5)
+
+
+async def test_a_stalled_request_may_be_performed_after_its_client_has_given_up(serving):
+    async with serving(**STILL) as client:
+        await client.lie(stall_before=1.0, stall_ms=300)
+        with pytest.raises(httpx.ReadTimeout):
+            await with_timeout(client, 0.1)
+        assert await journaled(client) == []
+        await asyncio.sleep(0.4)
+        assert await journaled(client) == ["x"]
+
+
+async def test_a_stalled_request_whose_time_has_run_out_is_refused(serving):
+    async with serving(**STILL) as client:
+        await client.lie(stall_before=1.0, stall_ms=300)
+        reply = await client.place(recvWindow=200)
+        assert (reply.status_code, reply.json()["code"]) == (400, -1021)
+        assert await journaled(client) == []
+
+
+@pytest.mark.parametrize("fault", ["truncated", "html"])
+async def test_a_body_may_be_no_json_although_the_order_was_accepted(serving, fault):
+    async with serving(**STILL) as client:
+        await client.lie(**{fault: 1.0, "times": {fault: 1}})
+        reply = await client.place(newClientOrderId="x")
+        assert reply.status_code == 200
+        with pytest.raises(json.JSONDecodeError):
+            reply.json()
+        assert await journaled(client) == ["x"]
+
+
+async def test_a_request_may_be_delayed(serving):
+    async with serving(**STILL) as client:
+        await client.lie(delay=1.0, delay_ms=60)
+        started = asyncio.get_running_loop().time()
+        for _ in range(20):
+            assert (await client.place()).status_code == 200
+        assert asyncio.get_running_loop().time() - started > 0.2
+
+
+async def test_fills_may_come_before_the_acknowledgement(serving):
+    async with serving(**STILL) as client, client.stream() as stream:
+        await client.lie(hold=1.0, hold_ms=400)
+        placing = asyncio.create_task(client.place(type="MARKET"))
+        reports = await stream.reports(2, timeout_s=0.3)
+        assert [report["x"] for report in reports] == ["NEW", "TRADE"]
+        assert not placing.done()
+        assert (await placing).json()["status"] == "FILLED"
+
+
+async def test_an_accepted_order_may_not_be_found_for_a_while(serving):
+    async with serving(**STILL) as client:
+        await client.lie(hide=1.0, hide_ms=300)
+        await client.place(newClientOrderId="x")
+        query = {"symbol": "BTCUSD", "origClientOrderId": "x"}
+        assert (await client.call("GET", "order", **query)).json()["code"] == -2013
+        assert (await client.call("GET", "openOrders")).json() == []
+        await asyncio.sleep(0.35)
+        assert (await client.call("GET", "order", **query)).json()["status"] == "NEW"
+        assert len((await client.call("GET", "openOrders")).json()) == 1
+
+
+async def test_the_list_of_open_orders_may_be_empty(serving):
+    async with serving(**STILL) as client:
+        await client.place()
+        await client.lie(empty_open_orders=1.0)
+        assert (await client.call("GET", "openOrders")).json() == []
+        assert (await client.call("GET", "order", symbol="BTCUSD", orderId=1)).json()["status"] == "NEW"
+        await client.lie()
+        assert len((await client.call("GET", "openOrders")).json()) == 1
+
+
+@pytest.mark.parametrize(
+    ("plan", "numbers"),
+    [
+        ({"stream_duplicate": 1.0}, [1, 1, 2, 2]),
+        ({"stream_loss": 1.0, "times": {"stream_loss": 1}}, [2]),
+        ({"stream_reorder": 1.0, "times": {"stream_reorder": 1}}, [2, 1]),
+        ({"stream_delay": 1.0, "stream_delay_ms": 100, "times": {"stream_delay": 1}}, [2, 1]),
+    ],
+)
+async def test_the_stream_may_repeat_lose_reorder_and_delay(serving, plan, numbers):
+    async with serving(**STILL) as client, client.stream() as stream:
+        await client.lie(**plan)
+        await client.place(type="MARKET", quantity="0.001")
+        assert [report["I"] for report in await stream.silence()] == numbers
+
+
+async def test_the_stream_may_be_cut(serving):
+    async with serving(**STILL) as client, client.stream() as stream:
+        await client.lie(stream_reset=1.0)
+        await client.place()
+        with pytest.raises(websockets.ConnectionClosedError):
+            await stream.reports()
+        await client.lie()
+        async with client.stream() as again:
+            await client.place()
+            assert len(await again.reports()) == 1
+
+
+async def test_faults_meet_requests_over_websocket_too(serving):
+    order = {"symbol": "BTCUSD", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.01"}
+    order |= {"price": "50000", "newClientOrderId": "x"}
+    async with serving(**STILL) as client:
+        for fault, status in (("error_before", 504), ("too_many_requests", 429), ("banned", 418)):
+            await client.lie(**{fault: 1.0})
+            async with websockets.connect(client.running.stream_url) as wire:
+                assert (await ask(wire, "order.place", signed=True, **order))["status"] == status
+        assert await journaled(client) == []
+        for fault in ("request_lost", "response_lost"):
+            await client.lie(**{fault: 1.0})
+            async with websockets.connect(client.running.stream_url) as wire:
+                with pytest.raises(websockets.ConnectionClosedError):
+                    await ask(wire, "order.place", signed=True, **order)
+        assert await journaled(client) == ["x"]
+        await client.lie(error_after=1.0)
+        async with websockets.connect(client.running.stream_url) as wire:
+            order["newClientOrderId"] = "y"
+            assert (await ask(wire, "order.place", signed=True, **order))["status"] == 504
+        assert await journaled(client) == ["x", "y"]
+
+
+async def test_a_plan_can_be_read_back_and_an_impossible_one_changes_nothing(serving):
+    async with serving(**STILL) as client:
+        await client.lie(seed=5, hide=0.25)
+        refused = await client.http.put("/simulator/faults", content=b'{"hide": 2}')
+        assert (refused.status_code, "hide" in refused.json()["error"]) == (400, True)
+        plan = (await client.http.get("/simulator/faults")).json()
+        assert (plan["seed"], plan["hide"], plan["response_lost"]) == (5, 0.25, 0.0)
+        assert (await client.http.get("/simulator/nothing")).status_code == 404
+
+
+# ── connections ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_connection_lives_only_so_long(serving):
+    async with serving(connection_lifetime_s=0.3, **STILL) as client:
+        async with client.stream() as stream:
+            with pytest.raises(websockets.ConnectionClosedOK) as closed:
+                await stream.reports(timeout_s=3)
+        assert closed.value.rcvd.code == 1001
+
+
+async def test_there_is_one_websocket_api(serving):
+    async with serving(**STILL) as client:
+        with pytest.raises(websockets.InvalidStatus) as refused:
+            async with websockets.connect(client.running.stream_url.replace("/ws-api/v3", "/ws/listen-key")):
+                pass
+        assert refused.value.response.status_code == 404
+
+
+async def test_pings_are_answered(serving):
+    async with serving(**STILL) as client, client.stream() as stream:
+        await asyncio.wait_for(await stream.socket.ping(), 2)
+
+
+async def test_too_many_connections_are_refused(serving):
+    async with serving(**STILL) as client:
+        client.service.exchange.address("127.0.0.1")._connections.count = 300
+        client.service.exchange.address("127.0.0.1")._connections._interval = client.service.clock() // 300_000_000
+        with pytest.raises(websockets.InvalidStatus) as refused:
+            async with client.stream():
+                pass
+        assert refused.value.response.status_code == 429
+
+
+async def test_a_huge_body_is_refused(serving):
+    async with serving(**STILL) as client:
+        assert (await client.http.post("/api/v3/order", content=b"x" * 70_000)).status_code == 413
+
+
+async def test_the_goodbye_is_said_before_the_connection_ends(tmp_path):
+    known = {CREDENTIAL.key: CREDENTIAL}
+    async with serve(Settings(var=tmp_path), known, tmp_path / "journal.jsonl", Options(**STILL)) as running:
+        wire = await websockets.connect(running.stream_url)
+    assert json.loads(await wire.recv())["event"]["e"] == "serverShutdown"
+    with pytest.raises(websockets.ConnectionClosed):
+        await wire.recv()
+    await wire.close()
+
+
+async def test_ids_go_on_after_a_restart_and_open_orders_are_forgotten(serving):
+    async with serving(**STILL) as client:
+        await client.place(newClientOrderId="x")
+        last = (await client.place(type="MARKET")).json()
+    async with serving(**STILL) as client:
+        assert (await client.call("GET", "order", symbol="BTCUSD", origClientOrderId="x")).json()["code"] == -2013
+        bought = (await client.place(type="MARKET")).json()
+        assert bought["orderId"] == last["orderId"] + 1
+        assert bought["fills"][0]["tradeId"] > last["fills"][-1]["tradeId"]
+        assert len(client.journal("order_accepted")) == 3
+
+
+async def test_a_journal_that_cannot_be_written_ends_the_venue(serving, monkeypatch):
+    def fail(_journal, _entries):
+        raise OSError(28, "No space left on device")
+
+    async def run():
+        async with serving(step_interval_s=0.05) as client:
+            monkeypatch.setattr(Journal, "append", fail)
+            assert (await client.place()).status_code == 500
+            await asyncio.sleep(5)
+
+    with pytest.raises(ExceptionGroup) as ended:
+        await run()
+    assert ended.value.subgroup(OSError) is not None
+
+
+# ── the process ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def start(tmp_path, *options):
+    script = (
+        "import sys; from pathlib import Path; from runtime.settings import Settings\n"
+        "from venue_gateways.simulator.server import main\n"
+        f"sys.exit(main(Settings(var=Path({str(tmp_path)!r})), {', '.join(options)}))"
+    )
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, text=True
+    )
+    return process, process.stdout.readline().strip()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_process_says_where_it_answers_and_stops_cleanly(tmp_path, number):
+    process, url = start(tmp_path)
+    try:
+        assert httpx.get(f"{url}/api/v3/ping").json() == {}
+        key = tomllib.loads((tmp_path / "simulator" / "credentials.toml").read_text())
+        assert set(key) == {"account", "key", "secret"}
+        process.send_signal(number)
+        _, log = process.communicate(timeout=10)
+    finally:
+        process.kill()
+    assert process.returncode == Exit.OK
+    events = [json.loads(line)["event"] for line in log.splitlines()]
+    assert events[0] == "process_started"
+    assert events[-2:] == ["simulator_started", "simulator_stopped"]
+    assert key["secret"] not in log
+
+
+@pytest.fixture
+def usable(monkeypatch):
+    """`main` in this process, without the logs and metrics of a process."""
+    monkeypatch.setattr("runtime.telemetry.start", lambda _settings, _process: None)
+
+
+@pytest.mark.usefixtures("usable")
+def test_what_cannot_be_used_is_said_before_anything_starts(tmp_path):
+    settings, bad = Settings(var=tmp_path), tmp_path / "bad"
+    bad.write_text("{")
+    assert main(settings, credentials=tmp_path / "missing.toml") == Exit.USAGE
+    assert main(settings, fault_plan=bad) == Exit.USAGE
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        assert main(settings, port=taken.getsockname()[1]) == Exit.TEMPORARY
