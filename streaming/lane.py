@@ -1,6 +1,7 @@
 """The lane: which partitions this worker owns, from fencing and restoring one to letting it go again."""
 
 import asyncio
+import contextlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,15 +17,16 @@ from streaming import failure, metrics
 from streaming.app import App
 from streaming.chunk import Chunk
 from streaming.partition import Pace, Partition
-from streaming.restore import Abandoned, Restored, RestoreError, restore
+from streaming.restore import Restored, RestoreError, restore
 from streaming.table import Table
-from streaming.writer import Writer
+from streaming.writer import Abandoned, Writer
 
 log = structlog.get_logger()
 
 _OPENED_AT_ONCE_MAX: Final = 8
 _PROCESS_BUDGET_S: Final = 0.05
 _PUBLISH_EVERY_S: Final = 1.0
+_PUBLISH_WITHIN_S: Final = 3.0
 
 
 class Lane:
@@ -85,9 +87,12 @@ class Lane:
         await asyncio.gather(*(partition.rest() for partition in self._live.values()))
 
     async def close(self) -> None:
-        """Rests for good, and tells lag tools where everything stands."""
+        """Rests for good, and tells lag tools where everything stands, if that can be had in little time."""
         await self.rest()
-        await self._publish()
+        self._assigned = {}
+        self._openers.shutdown(wait=False, cancel_futures=True)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._publish(), _PUBLISH_WITHIN_S)
 
     async def _publish_while_flowing(self) -> None:
         if self._flowing:
@@ -108,7 +113,7 @@ class Lane:
         """
         self._assigned = _copartitioned(assigned)
         for number in self._live.keys() - self._assigned.keys():
-            del self._live[number]
+            self._live.pop(number).close()
             for table in self._tables:
                 table.detach(number)
         for number in self._assigned.keys() - self._live.keys() - self._opening.keys():
@@ -145,13 +150,13 @@ class Lane:
 
     def _fence_and_restore(self, number: int) -> tuple[Writer, Restored]:
         """Runs in a thread."""
-        inputs = self._assigned.get(number)
-        if inputs is None:
-            raise Abandoned
-        writer = Writer(self._settings, f"{self._app.conf.id}-{number}")
-        return writer, restore(
-            self._settings, self._tables, self._positions, number, sorted(inputs), lambda: number in self._assigned
-        )
+        inputs = self._assigned.get(number, frozenset())
+
+        def wanted() -> bool:
+            return number in self._assigned
+
+        writer = Writer(self._settings, f"{self._app.conf.id}-{number}", wanted)
+        return writer, restore(self._settings, self._tables, self._positions, number, sorted(inputs), wanted)
 
 
 def _copartitioned(assigned: Iterable[TP]) -> Mapping[int, frozenset[str]]:

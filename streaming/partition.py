@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from typing import Final, Protocol
 
@@ -91,6 +91,7 @@ class Partition:
         self._waiting: deque[_Waiting] = deque()
         self._admissions: dict[str, Admission] = {}
         self._seeks_back = 0
+        self._meters = {topic: metrics.Meter(topic, number) for topic in self._next_offsets}
         self._turn: asyncio.Task[None] | None = None
         self._resting = True
 
@@ -111,6 +112,11 @@ class Partition:
         self._waiting.clear()
         if self._turn is not None:
             await asyncio.wait([self._turn])
+
+    def close(self) -> None:
+        """Its metrics end with it. The transactional producer needs no farewell: the next owner fences it."""
+        for meter in self._meters.values():
+            meter.close()
 
     def offer(self, topic: str, stretch: Stretch, process: Process) -> None:
         """Have *stretch* taken when its turn comes, at once if nothing else waits."""
@@ -166,6 +172,7 @@ class Partition:
             fresh = self._fresh(first.topic, stretch)
             if fresh is not None:
                 self._next_offsets[first.topic] = fresh.end
+                self._meters[first.topic].lag = max(0, fresh.highwater - fresh.end)
                 yield first.topic, first.process, fresh.records
 
     def _fresh(self, topic: str, stretch: Stretch) -> Stretch | None:
@@ -209,5 +216,4 @@ class Partition:
         metrics.PROCESS_SECONDS.observe(process_s)
         metrics.COMMIT_SECONDS.observe(commit_s)
         for topic, count in taken.items():
-            metrics.RECORDS.labels(topic).inc(count)
-            metrics.POSITION.labels(topic, self.number).set(self._next_offsets[topic])
+            self._meters[topic].show(count, self._next_offsets[topic])

@@ -14,6 +14,7 @@ from runtime.settings import Settings
 from schemas import codec
 from streaming import metrics
 from streaming.table import DIGEST_BYTES, Fingerprint, Rows, Table, total
+from streaming.writer import Abandoned
 
 log = structlog.get_logger()
 
@@ -26,10 +27,6 @@ _PROGRESS_EVERY_S: Final = 2.0
 
 class RestoreError(Exception):
     """The tables of a partition can't be had as they were; the message says which, where, and what to do."""
-
-
-class Abandoned(Exception):  # noqa: N818  # not an error: the partition was taken away meanwhile
-    """The partition is no longer wanted."""
 
 
 class Restored(msgspec.Struct, frozen=True, kw_only=True):

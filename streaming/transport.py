@@ -109,6 +109,8 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Fa
         if not self.consumer.flow_active:
             return []
         consumer = self._ensure_consumer()
+        if consumer._closed:  # noqa: SLF001  # as Faust does
+            raise ConsumerStoppedError
         with consumer._subscription.fetch_context():  # noqa: SLF001  # as Faust does: it shows that we are not idle
             if not self._admissions:
                 with contextlib.suppress(asyncio.TimeoutError):

@@ -19,6 +19,7 @@ TRANSACTION_TIMEOUT_S: Final = 20.0
 _FENCE_TIMEOUT_S: Final = 60.0
 _ABORT_TIMEOUT_S: Final = 5.0
 _QUEUE_FULL_WAIT_S: Final = 0.05
+_PATIENCE_S: Final = 1.0  # how long one call waits, before we look whether its result is still wanted
 
 _FENCED: Final = frozenset(
     {
@@ -33,12 +34,17 @@ class Fenced(Exception):  # noqa: N818  # Kafka's word
     """Another worker has taken this partition over; what this one has in memory is out of date."""
 
 
+class Abandoned(Exception):  # noqa: N818  # not an error: the partition was taken away meanwhile
+    """The partition is no longer wanted."""
+
+
 class Writer:
     """Blocks in every method: to be used in a thread, by one caller at a time."""
 
-    def __init__(self, settings: Settings, transactional_id: str) -> None:
+    def __init__(self, settings: Settings, transactional_id: str, wanted: Callable[[], bool]) -> None:
         """Connects and fences: afterwards no earlier owner of *transactional_id* can commit, and none of its
-        transactions is open. Raises KafkaException if the broker doesn't let it within a minute.
+        transactions is open. Raises KafkaException if the broker doesn't let it within a minute, and Abandoned as soon
+        as *wanted* says no.
         """
         self._producer = Producer(
             kafka.producer(
@@ -53,7 +59,7 @@ class Writer:
                 message_max_bytes=8_000_000,  # a dead letter is a little larger than the largest record it can hold
             )
         )
-        _persist(self._producer.init_transactions, time.monotonic() + _FENCE_TIMEOUT_S)
+        _persist(self._producer.init_transactions, time.monotonic() + _FENCE_TIMEOUT_S, wanted)
 
     def write(self, outgoing: Sequence[Outgoing], partition: int) -> None:
         """Commits all of *outgoing*, each record to number *partition* of its topic, or raises and leaves nothing.
@@ -96,13 +102,14 @@ class Writer:
             log.warning("abort_failed", error=str(error))
 
 
-def _persist(call: Callable[[float], Any], deadline: float) -> None:
-    """Repeats *call* as long as librdkafka says that repeating may help, until *deadline*."""
-    while True:
+def _persist(call: Callable[[float], Any], deadline: float, wanted: Callable[[], bool] = lambda: True) -> None:
+    """Repeats *call* as long as librdkafka says that repeating may help, until *deadline*. A timeout loses nothing."""
+    while wanted():
         try:
-            call(max(0.1, deadline - time.monotonic()))
+            call(max(0.1, min(_PATIENCE_S, deadline - time.monotonic())))
         except KafkaException as error:
             if not error.args[0].retriable() or time.monotonic() > deadline:
                 raise
         else:
             return
+    raise Abandoned
