@@ -4,6 +4,7 @@ A plan is set at start or while running (``PUT /simulator/faults``); an empty on
 sequence of requests give the same faults.
 """
 
+from collections.abc import Callable
 from enum import StrEnum
 from random import Random
 from typing import Annotated, Final
@@ -126,9 +127,11 @@ KIND: Final = Fate()
 class Dice:
     """Decides by the current plan, and counts what it decided."""
 
-    __slots__ = ("_active", "_events", "_left", "_requests", "counts", "plan")
+    __slots__ = ("_active", "_events", "_left", "_note", "_requests", "counts", "plan")
 
-    def __init__(self, plan: Plan | None = None) -> None:
+    def __init__(self, plan: Plan | None = None, note: Callable[[str], None] = lambda _fault: None) -> None:
+        """*note* is told of every fault that happens."""
+        self._note = note
         self.counts = dict.fromkeys(NAMES, 0)
         self.set(plan or Plan())
 
@@ -174,4 +177,5 @@ class Dice:
                 return False
             self._left[name] = left - 1
         self.counts[name] += 1
+        self._note(name)
         return True

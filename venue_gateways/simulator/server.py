@@ -24,7 +24,7 @@ from domain import money
 from runtime import instruments, telemetry
 from runtime.exits import Exit
 from runtime.settings import Settings
-from venue_gateways.simulator import faults, sessions
+from venue_gateways.simulator import faults, metrics, sessions
 from venue_gateways.simulator.binance import security
 from venue_gateways.simulator.binance.exchange import LIMITS, Exchange
 from venue_gateways.simulator.binance.limits import Ban, Limit, LimitType
@@ -160,7 +160,7 @@ def _build(
     )
     exchange = Exchange(venue, credentials, published=options.limits, ban=options.ban)
     market = Market(venue, seed=options.seed, temper=options.temper)
-    service = Service(exchange, market, journal, Dice(options.plan), clock)
+    service = Service(exchange, market, journal, Dice(options.plan, metrics.note_fault), clock)
     service.step()  # the first client finds a market
     return service
 

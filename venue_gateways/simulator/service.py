@@ -25,7 +25,7 @@ class Service:
         self.dice = dice
         self.clock = clock
         self.hub = Hub(exchange)
-        self.market_runs = True
+        self.market_running = True
         self.answers: Counter[tuple[str, int]] = Counter()
         self._journal = journal
         self._broken: OSError | None = None
@@ -56,10 +56,9 @@ class Service:
 
     def step(self) -> None:
         """Let the market move once, unless it has been told to stand still."""
-        if not self.market_runs:
-            return
         now = self.clock()
-        self.market.step(now)
+        if self.market_running:
+            self.market.step(now)
         self.commit(now)
 
     def count(self, operation: str, status: int) -> None:
@@ -87,4 +86,5 @@ class Service:
             ],
             "faults": {name: count for name, count in self.dice.counts.items() if count},
             "sessions": len(self.hub.sessions),
+            "market_running": self.market_running,
         }

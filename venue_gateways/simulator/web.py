@@ -40,8 +40,8 @@ _ERRORS: Final = (
 _log = structlog.get_logger()
 
 
-class MarketWish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What ``PUT /simulator/market`` takes."""
+class MarketSwitch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Whether the venue's own traders move. While they don't, their quotes stay, and they take nothing."""
 
     running: bool
 
@@ -130,33 +130,33 @@ class Application:
     # ── people and tests ───────────────────────────────────────────────────────────────────────────────────────────
 
     def _control(self, verb: str, path: str, body: bytes) -> rest.Reply:
-        """``GET /simulator/state``, ``GET`` and ``PUT /simulator/faults``, ``PUT /simulator/market``."""
-        if (verb, path) == ("GET", "/simulator/state"):
-            return rest.Reply(200, orjson.dumps(self._service.state()), _JSON)
-        if (verb, path) == ("PUT", "/simulator/market"):
-            return self._control_market(body)
-        if path != "/simulator/faults" or verb not in {"GET", "PUT"}:
-            return rest.Reply(
-                404, b'{"error":"there are /simulator/state, /simulator/faults and /simulator/market"}', _JSON
-            )
+        """``/simulator/state`` to read; ``/simulator/faults`` and ``/simulator/market`` to read and to put."""
+        service = self._service
+        switches = {"/simulator/faults": self._plan_faults, "/simulator/market": self._switch_market}
+        if verb == "GET" and path == "/simulator/state":
+            return rest.Reply(200, orjson.dumps(service.state()), _JSON)
+        if path not in switches or verb not in {"GET", "PUT"}:
+            return _error(404, "there are /simulator/state, /simulator/faults and /simulator/market")
         if verb == "PUT":
             try:
-                plan = faults.parse(body)
-            except faults.InvalidPlan as error:
-                return rest.Reply(400, orjson.dumps({"error": str(error)}), _JSON)
-            self._service.dice.set(plan)
-            _log.info("faults_planned", **{name: getattr(plan, name) for name in faults.NAMES if getattr(plan, name)})
-        return rest.Reply(200, msgspec.json.encode(self._service.dice.plan), _JSON)
+                switches[path](body)
+            except (faults.InvalidPlan, msgspec.MsgspecError) as error:
+                return _error(400, str(error))
+        now = service.dice.plan if path == "/simulator/faults" else MarketSwitch(running=service.market_running)
+        return rest.Reply(200, msgspec.json.encode(now), _JSON)
 
-    def _control_market(self, body: bytes) -> rest.Reply:
-        """``{"running": false}`` makes the venue's own traders stand still: nobody takes what clients have resting."""
-        try:
-            wish = msgspec.json.decode(body, type=MarketWish)
-        except msgspec.MsgspecError as error:
-            return rest.Reply(400, orjson.dumps({"error": str(error)}), _JSON)
-        self._service.market_runs = wish.running
-        _log.info("market_told", running=wish.running)
-        return rest.Reply(200, msgspec.json.encode(wish), _JSON)
+    def _plan_faults(self, body: bytes) -> None:
+        plan = faults.parse(body)
+        self._service.dice.set(plan)
+        _log.info("faults_planned", **{name: getattr(plan, name) for name in faults.NAMES if getattr(plan, name)})
+
+    def _switch_market(self, body: bytes) -> None:
+        self._service.market_running = msgspec.json.decode(body, type=MarketSwitch).running
+        _log.info("market_switched", running=self._service.market_running)
+
+
+def _error(status: int, message: str) -> rest.Reply:
+    return rest.Reply(status, orjson.dumps({"error": message}), _JSON)
 
 
 async def _read(receive: Receive) -> bytes | None:

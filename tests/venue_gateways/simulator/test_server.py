@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 import websockets
+from prometheus_client import REGISTRY
 
 from runtime.exits import Exit
 from runtime.settings import Settings
@@ -283,6 +284,35 @@ async def test_a_plan_can_be_read_back_and_an_impossible_one_changes_nothing(ser
         plan = (await client.http.get("/simulator/faults")).json()
         assert (plan["seed"], plan["hide"], plan["response_lost"]) == (5, 0.25, 0.0)
         assert (await client.http.get("/simulator/nothing")).status_code == 404
+
+
+async def test_the_market_can_be_told_to_stand_still(serving):
+    async with serving(step_interval_s=0.005) as client:
+        reply = await client.http.put("/simulator/market", json={"running": False})
+        assert reply.json() == {"running": False}
+        before = await client.state()
+        await asyncio.sleep(0.1)
+        assert await client.state() == before
+        assert (await client.place(type="MARKET")).json()["status"] == "FILLED", "its quotes stay"
+        await client.http.put("/simulator/market", json={"running": True})
+        await asyncio.sleep(0.3)
+        after = await client.state()
+        assert after["trade_ids"] != before["trade_ids"]
+        assert (await client.http.get("/simulator/market")).json() == {"running": True}
+        assert (await client.http.put("/simulator/market", json={"runing": True})).status_code == 400
+
+
+async def test_what_happens_is_counted(serving):
+    async with serving(**STILL) as client:
+
+        def counted(name, **labels):
+            return REGISTRY.get_sample_value(f"fillstream_simulator_{name}_total", labels) or 0
+
+        before = counted("orders"), counted("fills"), counted("faults", fault="hide")
+        await client.lie(hide=1.0)
+        await client.place(type="MARKET", quantity="0.001")
+        assert (counted("orders"), counted("fills"), counted("faults", fault="hide")) == tuple(n + 1 for n in before)
+        assert counted("requests", operation="place", status="200") > 0
 
 
 # ── connections ─────────────────────────────────────────────────────────────────────────────────────────────────────
