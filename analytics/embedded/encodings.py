@@ -52,4 +52,8 @@ def _read(body: bytes, codec: str, bytes_max: int) -> bytes:
 
 
 def _inflate(body: bytes, bytes_max: int) -> bytes:
-    return zlib.decompressobj().decompress(body, bytes_max + 1)
+    stream = zlib.decompressobj()
+    plain = stream.decompress(body, bytes_max + 1)
+    if len(plain) <= bytes_max and not stream.eof:
+        raise zlib.error("truncated stream")
+    return plain

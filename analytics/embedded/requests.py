@@ -5,7 +5,6 @@ with the prefix ``param_`` fill ``{name:Type}``; what has no meaning to the prot
 """
 
 import base64
-import binascii
 import re
 from collections.abc import Mapping
 from email import policy
@@ -91,7 +90,7 @@ def with_form(request: Request, body: bytes) -> tuple[Request, bytes]:
         if part.get_filename() or not isinstance(name, str):
             raise not_implemented("External tables; put the rows into a table or a parameter.")
         content = part.get_payload(decode=True)
-        fields[name] = content.decode() if isinstance(content, bytes) else ""
+        fields[name] = content.decode(errors="replace") if isinstance(content, bytes) else ""
     parameters = {**request.parameters, **_parameters(fields)}
     return msgspec.structs.replace(request, query=request.query + fields.get("query", ""), parameters=parameters), b""
 
@@ -106,14 +105,14 @@ def insert_of(query: str, body: bytes) -> Insert | None:
         assert found is not None, "the last alternative takes any byte"
         token, position = found[0], found.end()
         depth += (token == b"(") - (token == b")")
-        if token.isspace() or token.startswith(_SKIPPED):
+        if depth or token == b")" or token.isspace() or token.startswith(_SKIPPED):
             continue
         words.append(token.upper())
-        if words[0] != b"INSERT" or (depth == 0 and token.upper() in {b"SELECT", b"WITH"}):
+        if words[0] != b"INSERT" or words[-1] in {b"SELECT", b"WITH"}:
             return None
-        if depth == 0 and words[-1] == b"VALUES":
+        if words[-1] == b"VALUES":
             return Insert(text[: found.start()].decode(), "Values", text[position:])
-        if len(words) > 2 and depth == 0 and words[-2] == b"FORMAT":
+        if words[-2:-1] == [b"FORMAT"]:
             statement = text[: found.start()].rstrip()[: -len(b"FORMAT")].decode()
             return Insert(statement, token.decode(), _rows(text[position:]))
     return Insert(query, "Values", body) if words[:1] == [b"INSERT"] and query and body else None
@@ -130,7 +129,7 @@ def _credentials(url: Mapping[str, str], headers: Mapping[str, str]) -> tuple[st
     if scheme.lower() == "basic":
         try:
             user, _, password = base64.b64decode(encoded, validate=True).decode().partition(":")
-        except (binascii.Error, UnicodeDecodeError) as error:
+        except ValueError as error:
             raise bad_argument("The Authorization header is not valid.") from error
         return user or READER, password
     if "x-clickhouse-user" in headers:
