@@ -84,6 +84,7 @@ class Requests:
         self._thread = threading.Thread(target=self._run, name="requests", daemon=True)
         self._commits = ThreadPoolExecutor(1, thread_name_prefix="commits")
         self._stopping = threading.Event()
+        self._gains: list[tuple[int, int, Inherited]] = []
         self._paused = False
         self._abandoned = False
         self.in_hand = 0
@@ -142,6 +143,9 @@ class Requests:
 
     def _read(self) -> None:
         first = self._consumer.poll(_POLL_S)
+        for gained in self._gains:
+            self._tell(self._owner.gained, *gained)
+        self._gains.clear()
         if first is None:
             return
         messages = [first, *self._consumer.consume(BATCH_MAX - 1, 0)]
@@ -172,7 +176,10 @@ class Requests:
             self._paused = False
 
     def _on_assign(self, consumer: Any, partitions: list[TopicPartition]) -> None:
-        """What former owners left is read before a record of theirs can come."""
+        """What former owners left is read before a record of theirs can come.
+
+        The owner is told after this callback has returned: a commit that begins inside of it never comes back.
+        """
         if not partitions:
             return
         for found in consumer.committed(partitions, timeout=_BROKER_TIMEOUT_S):
@@ -181,7 +188,7 @@ class Requests:
             low, end = consumer.get_watermark_offsets(found, timeout=_BROKER_TIMEOUT_S)
             committed = None if found.offset == OFFSET_INVALID else found.offset
             first = low if committed is None else committed
-            self._tell(self._owner.gained, found.partition, first, inherit(committed, found.metadata, end))
+            self._gains.append((found.partition, first, inherit(committed, found.metadata, end)))
 
     def _on_revoke(self, _consumer: Any, partitions: list[TopicPartition]) -> None:
         if self._abandoned:
