@@ -21,9 +21,10 @@ import uvloop
 from typing_extensions import override
 
 from domain import money
+from domain.instruments import Instrument
 from runtime import instruments, telemetry
 from runtime.exits import Exit
-from runtime.settings import Settings
+from runtime.settings import Settings, SettingsError
 from venue_gateways.simulator import faults, metrics, sessions
 from venue_gateways.simulator.binance import security
 from venue_gateways.simulator.binance.exchange import LIMITS, Exchange
@@ -100,7 +101,7 @@ def main(
             port=port,
         )
         return uvloop.run(_until_stopped(serving))
-    except (CredentialsError, InvalidPlan) as error:
+    except (CredentialsError, InvalidPlan, SettingsError) as error:
         _log.error("simulator_unusable", reason=str(error))
         return Exit.USAGE
     except OSError as error:
@@ -151,7 +152,7 @@ def _build(
     settings: Settings, credentials: dict[str, Credential], journal: Journal, options: Options, clock: Clock
 ) -> Service:
     venue = Venue(
-        instruments.load(settings.instruments).of(VENUE),
+        _symbols(settings),
         fees=options.fees,
         rules=options.rules,
         opening=options.opening,
@@ -163,6 +164,18 @@ def _build(
     service = Service(exchange, market, journal, Dice(options.plan, metrics.note_fault), clock)
     service.step()  # the first client finds a market
     return service
+
+
+def _symbols(settings: Settings) -> tuple[Instrument, ...]:
+    """The symbols of the venue ``simulated``, or of the only venue there is. Raises SettingsError without any."""
+    rulebook = instruments.load(settings.instruments)
+    played = VENUE if VENUE in rulebook.venues or len(rulebook.venues) != 1 else next(iter(rulebook.venues))
+    symbols = rulebook.of(played)
+    if not symbols:
+        raise SettingsError(
+            f"{settings.instruments}: no instruments of {VENUE!r} in it; add some for the venue to trade"
+        )
+    return symbols
 
 
 async def _trade(service: Service, interval_s: float) -> None:

@@ -391,6 +391,15 @@ async def test_a_journal_that_cannot_be_written_ends_the_venue(serving, monkeypa
     assert ended.value.subgroup(OSError) is not None
 
 
+async def test_it_plays_the_only_venue_there_is(tmp_path):
+    built_in = (ROOT / "runtime" / "instruments.toml").read_text()
+    other = tmp_path / "instruments.toml"
+    other.write_text(built_in.replace('"simulated"', '"elsewhere"'))
+    settings = Settings(var=tmp_path, instruments=other)
+    async with serve(settings, {}, tmp_path / "journal.jsonl", Options(**STILL)) as running:
+        assert "BTC-USD" in running.service.exchange.venue.books
+
+
 # ── the process ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -437,6 +446,8 @@ def test_what_cannot_be_used_is_said_before_anything_starts(tmp_path):
     bad.write_text("{")
     assert main(settings, credentials=tmp_path / "missing.toml") == Exit.USAGE
     assert main(settings, fault_plan=bad) == Exit.USAGE
+    bad.write_text("")
+    assert main(Settings(var=tmp_path, instruments=bad)) == Exit.USAGE
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
