@@ -14,7 +14,7 @@ from runtime.settings import Settings
 from schemas import codec
 from streaming import metrics
 from streaming.table import DIGEST_BYTES, Fingerprint, Rows, Table, total
-from streaming.writer import Abandoned
+from streaming.writer import QUIET, Abandoned
 
 log = structlog.get_logger()
 
@@ -82,6 +82,7 @@ def restore(
             queued_max_messages_kbytes=16_384,
             fetch_wait_max_ms=10,  # the end of a changelog is told after one fetch of nothing
         )
+        | QUIET
     )
     try:
         names = [table.changelog for table in tables] + [positions]

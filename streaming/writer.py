@@ -13,6 +13,9 @@ from streaming.chunk import Outgoing
 
 log = structlog.get_logger()
 
+#: librdkafka writes its log to stderr by itself, in a format of its own. What matters also comes as an exception.
+QUIET: Final = {"log_level": 2}
+
 #: How long a transaction may take before the broker gives it up, and the process with it. A broker that pauses for less
 #: costs time only; a crashed worker's open transaction holds up read-committed readers no longer than this.
 TRANSACTION_TIMEOUT_S: Final = 20.0
@@ -58,6 +61,7 @@ class Writer:
                 delivery_report_only_error=True,
                 message_max_bytes=8_000_000,  # a dead letter is a little larger than the largest record it can hold
             )
+            | QUIET
         )
         _persist(self._producer.init_transactions, time.monotonic() + _FENCE_TIMEOUT_S, wanted)
 
