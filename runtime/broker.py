@@ -1,6 +1,7 @@
 """A real Apache Kafka broker as a child process: one KRaft node, its own data folder, ports of the loopback."""
 
 import base64
+import contextlib
 import subprocess
 import time
 import uuid
@@ -64,6 +65,7 @@ class EmbeddedBroker:
         self._port = port
         self._heap_mib = heap_mib
         self._child: subprocess.Popen[bytes] | None = None
+        self._claim = contextlib.ExitStack()
         self.bootstrap = ""
 
     def __enter__(self) -> Self:
@@ -90,22 +92,37 @@ class EmbeddedBroker:
         """Start and wait until it answers. Raises Unavailable, with the end of the broker's log, if it doesn't."""
         started = time.monotonic()
         java = [jars.java(), "-cp", f"{jars.resolve(self._jar_cache)}/*"]
-        self._folder.mkdir(parents=True, exist_ok=True)
-        for attempts_left in reversed(range(_STARTS_MAX)):
-            self._configure()
-            self._format_storage(java)
-            self._launch(java)
-            try:
-                self._wait_until_ready()
-                break
-            except Unavailable:
-                self.stop()
-                if self._port or not attempts_left or _PORT_TAKEN not in self._log_end():
-                    raise  # else somebody took the free port between our look and Kafka's
+        taken = f"another broker runs on {self._folder}: stop it first, or choose another folder"
+        self._claim.enter_context(process.locked(self._folder / "broker.lock", taken))
+        try:
+            for attempts_left in reversed(range(_STARTS_MAX)):
+                if self._started(java, retry=not self._port and attempts_left > 0):
+                    break
+        except BaseException:
+            self.stop()
+            raise
         log.info("broker_ready", bootstrap=self.bootstrap, after_s=round(time.monotonic() - started, 1))
 
     def stop(self) -> None:
         """End it, cleanly if that takes less than 20 s."""
+        self._end_child()
+        self._claim.close()
+
+    def _started(self, java: list[str], *, retry: bool) -> bool:
+        """Launch it on new ports and wait. False, if *retry*, when somebody took a free port before Kafka could."""
+        self._configure()
+        self._format_storage(java)
+        self._launch(java)
+        try:
+            self._wait_until_ready()
+        except Unavailable:
+            self._end_child()
+            if retry and _PORT_TAKEN in self._log_end():
+                return False
+            raise
+        return True
+
+    def _end_child(self) -> None:
         if self._child is not None:
             process.stop(self._child, grace_s=_STOP_WITHIN_S)
             self._child = None

@@ -1,6 +1,7 @@
 """Child processes that never outlive their parent, and signals that ask this process to stop."""
 
 import contextlib
+import fcntl
 import functools
 import os
 import random
@@ -9,7 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -76,6 +77,18 @@ def listening(port: int) -> bool:
             return True
     except OSError:
         return False
+
+
+@contextlib.contextmanager
+def locked(path: Path, taken: str) -> Iterator[None]:
+    """Hold the file at *path*, at most until this process ends. Raises Unavailable, saying *taken*, if another does."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise Unavailable(taken) from error
+        yield
 
 
 class StopRequest:

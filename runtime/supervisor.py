@@ -1,12 +1,11 @@
 """Keeps the processes of an installation alive: starts them in order, restarts what dies, stops them in reverse."""
 
 import contextlib
-import fcntl
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Literal, Self, TextIO
@@ -89,7 +88,9 @@ class Supervisor:
 
         Raises Unavailable, CheckFailed or Cancelled; whatever was started by then has been stopped.
         """
-        self._claim.enter_context(_locked(self.installation.var / "run" / "supervisor.lock"))
+        var = self.installation.var
+        taken = f"another `fillstream up` or demo runs in {var}: stop it first"
+        self._claim.enter_context(process.locked(var / "run" / "supervisor.lock", taken))
         self._claim.callback(self.endpoints_file.unlink, missing_ok=True)
         try:
             for step in self.installation.steps:
@@ -227,18 +228,6 @@ def _stop_all(children: Iterable[_Child]) -> None:
     deadline = time.monotonic() + _STOP_WITHIN_S
     for child in children:
         child.finish(deadline)
-
-
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold the file at *path*, at most until this process ends. Raises Unavailable if another process holds it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise Unavailable(f"another `fillstream up` or demo runs in {path.parent.parent}: stop it first") from error
-        yield
 
 
 def local(settings: Settings, metrics: Mapping[str, str] | None = None, **options: Any) -> Supervisor:

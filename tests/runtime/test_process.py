@@ -33,12 +33,23 @@ def test_the_process_id_is_the_commands_own_and_its_output_goes_where_it_should(
     assert (tmp_path / "out").read_text() == f"{child.pid} given\nerr"
 
 
+def test_the_terminals_interrupt_does_not_reach_a_child():
+    child = process.spawn(python("import time; time.sleep(60)"))
+    assert os.getsid(child.pid) == child.pid != os.getsid(0)
+    process.stop(child, grace_s=5)
+
+
 def test_a_child_outlives_the_thread_that_asked_for_it():
     children = []
-    asking = threading.Thread(target=lambda: children.append(process.spawn(python("import time; time.sleep(60)"))))
+
+    def ask():
+        children.append(process.spawn(python("import time; time.sleep(60)")))
+        time.sleep(0.4)  # it has to be there when the tether is tied
+
+    asking = threading.Thread(target=ask)
     asking.start()
     asking.join()
-    time.sleep(0.3)
+    time.sleep(0.1)
     assert children[0].poll() is None
     assert process.stop(children[0], grace_s=5) == -signal.SIGTERM
 

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from confluent_kafka.admin import AdminClient
 
-from runtime import process, services, status, supervisor
+from runtime import process, services, status, supervisor, telemetry
 from runtime.exits import Unavailable
 from runtime.services import Endpoints, Installation, Service
 from runtime.settings import Settings
@@ -151,7 +151,7 @@ def test_a_process_that_keeps_ending_at_the_start_is_reported_and_the_rest_stopp
         return True
 
     with pytest.raises(Unavailable, match=r"(?s)broken keeps ending; .*broken\.log:.*no port for me"):
-        run((fake("fine", ready=note),), (fake("broken", "raise SystemExit('no port for me')"),))
+        run((fake("fine", ready=note),), (fake("broken", "raise SystemExit('no port for me')", lambda _pid: False),))
     assert survivors
     assert not any(alive(pid) for pid in survivors)
 
@@ -210,6 +210,18 @@ def test_every_process_has_ports_of_its_own_and_knows_the_others(tmp_path):
     assert by_name["worker-1"].environment["FILLSTREAM_WORKER_ID"] == "worker-1"
     assert "--seed=7" in by_name["simulator"].command
     assert by_name["gateway-simulated"].command[-2:] == ("gateway", "simulated")
+
+
+def test_what_an_earlier_process_wrote_does_not_make_the_present_one_ready(tmp_path):
+    installation = services.local(Settings(var=tmp_path), services.Options(), {})
+    sink = next(s for step in installation.steps if not callable(step) for s in step if s.name == "sink")
+    assert not sink.ready(4711)
+    telemetry.write_atomically(
+        telemetry.run_file(tmp_path, "sink"),
+        json.dumps({"process": "sink", "pid": 4711, "metrics": "http://x", "started_at": "2026-01-01"}).encode(),
+    )
+    assert sink.ready(4711)
+    assert not sink.ready(4712)
 
 
 def test_credentials_are_random_readable_by_the_owner_only_and_kept(tmp_path):

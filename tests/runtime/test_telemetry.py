@@ -116,7 +116,9 @@ def test_the_console_format_shows_no_local_variables_in_a_traceback():
         "try: fail('to' + 'ken-value')\n"
         "except ValueError: structlog.get_logger().exception('failed')"
     )
-    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     assert "boom" in done.stderr
     assert "token-value" not in done.stderr
     assert done.stdout == ""
