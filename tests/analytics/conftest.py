@@ -1,6 +1,5 @@
 """One ClickHouse service and one broker for all tests of analytics; a database and a group for each."""
 
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import pytest
 from runtime import topics
 from runtime.broker import EmbeddedBroker
 from runtime.settings import Settings
-from tests.analytics.stage import PARTITIONS, Service, Stage
+from tests.analytics.stage import PARTITIONS, Service, Stage, unique_database
 from tests.conftest import JAR_CACHE
 
 
@@ -31,7 +30,7 @@ def log_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def stage(service: Service, log_broker: str, tmp_path: Path) -> Iterator[Stage]:
-    built = Stage(service, log_broker, f"test_{uuid.uuid4().hex[:8]}", tmp_path)
+    built = Stage(service, log_broker, unique_database(), tmp_path)
     built.skip_the_past()
     yield built
     built.close()

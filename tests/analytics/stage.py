@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,10 @@ from schemas import codec
 
 ROOT = Path(__file__).parent.parent.parent
 READY_WITHIN_S = 30.0
+
+
+def unique_database() -> str:
+    return f"test_{uuid.uuid4().hex[:8]}"
 
 
 def eventually(what: Callable[[], Any], within_s: float = 20.0, every_s: float = 0.05) -> Any:
