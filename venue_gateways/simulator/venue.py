@@ -6,7 +6,7 @@ that is Binance's rule (rest-api.md, New order) and Kraken's, and why a blind re
 
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Final
 
@@ -212,16 +212,18 @@ class Venue:
     def open_orders(self, name: str, symbol: str | None) -> list[Order]:
         return [o for o in self.account(name).open.values() if symbol is None or o.symbol == symbol]
 
-    def orders(self, name: str, symbol: str) -> Iterable[Order]:
-        """All orders of the symbol that are remembered, oldest first."""
-        return self.account(name).orders.get(symbol, {}).values()
+    def orders(self, name: str, symbol: str, *, newest_first: bool = False) -> Iterable[Order]:
+        """All orders of the symbol that are remembered."""
+        orders = self.account(name).orders.get(symbol, {}).values()
+        return reversed(orders) if newest_first else orders
 
-    def trades(self, name: str, symbol: str, from_id: int = 0) -> Iterable[Execution]:
-        """The account's trades with an ID of at least *from_id*, oldest first."""
-        return _from_id(self.account(name).trades.get(symbol, []), from_id)
+    def trades(self, name: str, symbol: str, from_id: int = 0, *, newest_first: bool = False) -> Iterable[Execution]:
+        """The account's trades with an ID of at least *from_id*; all that are remembered if the newest come first."""
+        trades = self.account(name).trades.get(symbol, [])
+        return reversed(trades) if newest_first else _from_id(trades, from_id)
 
     def trades_of(self, order: Order, from_id: int = 0) -> Iterable[Execution]:
-        """The trades of one order, likewise."""
+        """The trades of one order, oldest first."""
         return _from_id(self.account(order.account).trades_of.get(order.order_id, []), from_id)
 
     # ── what the venue's own market does ───────────────────────────────────────────────────────────────────────────
@@ -344,8 +346,9 @@ class Venue:
             paid.free -= amount
 
 
-def _from_id(trades: list[Execution], from_id: int) -> Iterable[Execution]:
-    return islice(trades, bisect_left(trades, from_id, key=lambda trade: trade.trade_id), None)
+def _from_id(trades: Sequence[Execution], from_id: int) -> Iterable[Execution]:
+    first = bisect_left(trades, from_id, key=lambda trade: trade.trade_id)
+    return (trades[index] for index in range(first, len(trades)))
 
 
 def _rule_broken(instrument: Instrument, ticket: Ticket, last_price: int | None) -> Refusal | None:

@@ -1,6 +1,7 @@
 """What can be asked of Binance's API: a table of REST paths and WebSocket methods, and what each of them does."""
 
 from collections.abc import Callable, Iterable
+from itertools import islice
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -172,22 +173,24 @@ def _open_orders(exchange: Exchange, call: Call) -> list[payloads.Payload]:
 
 
 def _all_orders(exchange: Exchange, call: Call) -> list[payloads.Payload]:
+    """From an ID or an instant on the oldest first; otherwise the newest."""
     parameters = call.parameters
-    from_id = parameters.optional_integer("orderId")
+    from_id = parameters.optional_integer("orderId") or 0
     start, end = _interval(parameters)
-    orders: Iterable[Order] = exchange.venue.orders(call.account, exchange.symbol(parameters))
-    found = [
-        order
-        for order in orders
-        if order.order_id >= (from_id or 0)
-        and start <= order.created_at <= end
-        and not exchange.hidden(order, call.now)
+    forward = parameters.has("orderId") or parameters.has("startTime")
+
+    def wanted(order: Order) -> bool:
+        fits = order.order_id >= from_id and start <= order.created_at <= end
+        return fits and not exchange.hidden(order, call.now)
+
+    orders = exchange.venue.orders(call.account, exchange.symbol(parameters), newest_first=not forward)
+    return [
+        payloads.looked_up(order, call.unit) for order in _page(filter(wanted, orders), parameters, forward=forward)
     ]
-    forward = from_id is not None or parameters.has("startTime")
-    return [payloads.looked_up(order, call.unit) for order in _page(found, parameters.limit(), forward=forward)]
 
 
 def _my_trades(exchange: Exchange, call: Call) -> list[payloads.Payload]:
+    """From an ID or an instant on, or of one order, the oldest first; otherwise the newest."""
     parameters = call.parameters
     symbol = exchange.symbol(parameters)
     from_id = parameters.optional_integer("fromId") or 0
@@ -195,14 +198,23 @@ def _my_trades(exchange: Exchange, call: Call) -> list[payloads.Payload]:
     timed = parameters.has("startTime") or parameters.has("endTime")
     if timed and (parameters.has("fromId") or parameters.has("orderId")):
         raise ApiError(-1128, "Combination of optional parameters invalid.")
+    forward = any(map(parameters.has, ("orderId", "fromId", "startTime")))
+
+    def wanted(trade: Execution) -> bool:
+        return start <= trade.at <= end and not exchange.hidden(trade.order, call.now)
+
     if parameters.has("orderId"):
         order = exchange.venue.find(call.account, symbol, parameters.integer("orderId"), None)
         trades: Iterable[Execution] = exchange.venue.trades_of(order, from_id) if order is not None else ()
     else:
-        trades = exchange.venue.trades(call.account, symbol, from_id)
-    found = [t for t in trades if start <= t.at <= end and not exchange.hidden(t.order, call.now)]
-    forward = parameters.has("fromId") or parameters.has("startTime")
-    return [payloads.trade(t, call.unit) for t in _page(found, parameters.limit(), forward=forward)]
+        trades = exchange.venue.trades(call.account, symbol, from_id, newest_first=not forward)
+    return [payloads.trade(trade, call.unit) for trade in _page(filter(wanted, trades), parameters, forward=forward)]
+
+
+def _page(found: Iterable[_Row], parameters: Parameters, *, forward: bool) -> list[_Row]:
+    """The first of what was *found*, up to the limit, in the order of time: *found* runs *forward*, or back."""
+    page = list(islice(found, parameters.limit()))
+    return page if forward else page[::-1]
 
 
 def _interval(parameters: Parameters) -> tuple[int, int]:
@@ -211,11 +223,6 @@ def _interval(parameters: Parameters) -> tuple[int, int]:
     if start and parameters.has("endTime") and end - start > _DAY_US:
         raise ApiError(-1127, "More than 24 hours between startTime and endTime.")
     return start, end
-
-
-def _page(found: list[_Row], limit: int, *, forward: bool) -> list[_Row]:
-    """The oldest of what was *found*, or the newest; oldest first either way."""
-    return found[:limit] if forward else found[-limit:]
 
 
 def _account(exchange: Exchange, call: Call) -> payloads.Payload:
