@@ -21,6 +21,7 @@ class Outcome(StrEnum):
     ERROR_BEFORE = "error_before"  # 5xx
     TOO_MANY_REQUESTS = "too_many_requests"  # 429 with Retry-After
     BANNED = "banned"  # 418 with Retry-After
+    FORBIDDEN = "forbidden"  # 403 from a firewall in front
 
     RESPONSE_LOST = "response_lost"  # the connection is reset
     ERROR_AFTER = "error_after"  # 5xx
@@ -31,7 +32,7 @@ class Outcome(StrEnum):
 
 
 NEVER_PERFORMED: Final = frozenset(
-    {Outcome.REQUEST_LOST, Outcome.ERROR_BEFORE, Outcome.TOO_MANY_REQUESTS, Outcome.BANNED}
+    {Outcome.REQUEST_LOST, Outcome.ERROR_BEFORE, Outcome.TOO_MANY_REQUESTS, Outcome.BANNED, Outcome.FORBIDDEN}
 )
 
 
@@ -49,7 +50,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """How likely each fault is. At most one outcome meets a request, and one mishap an event; the rest comes on top.
 
     *operations*: the requests that faults may meet (``place``, ``cancel``, ``query`` …); all if there are none.
-    *times*: how often a fault happens at most.
+    *times*: how often a fault happens at most. *clock_offset_ms*: by how much the venue's clock is ahead.
     """
 
     seed: int = 1
@@ -57,6 +58,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     error_before: Probability = 0.0
     too_many_requests: Probability = 0.0
     banned: Probability = 0.0
+    forbidden: Probability = 0.0
     response_lost: Probability = 0.0
     error_after: Probability = 0.0
     stall_before: Probability = 0.0
@@ -79,6 +81,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     stream_delay_ms: Annotated[int, msgspec.Meta(ge=0)] = 1_000
     retry_after_s: Annotated[int, msgspec.Meta(ge=0)] = 1
     ban_s: Annotated[int, msgspec.Meta(ge=0)] = 5
+    clock_offset_ms: int = 0
     operations: tuple[str, ...] = ()
     times: dict[str, int] = {}
 

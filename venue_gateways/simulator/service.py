@@ -11,7 +11,7 @@ from venue_gateways.simulator.binance.stream import Hub
 from venue_gateways.simulator.faults import Dice
 from venue_gateways.simulator.journal import Journal, entries
 from venue_gateways.simulator.market import Market
-from venue_gateways.simulator.orders import Happening
+from venue_gateways.simulator.orders import Execution, Happening
 
 Clock = Callable[[], int]
 
@@ -23,15 +23,19 @@ class Service:
         self.exchange = exchange
         self.market = market
         self.dice = dice
-        self.clock = clock
+        self._clock = clock
         self.hub = Hub(exchange)
         self.market_running = True
         self.answers: Counter[tuple[str, int]] = Counter()
         self._journal = journal
         self._broken: OSError | None = None
 
-    def commit(self, now: int) -> None:
-        """Write down what has happened since, and only then tell of it.
+    def clock(self) -> int:
+        """The venue's time, which is not always right."""
+        return self._clock() + self.dice.plan.clock_offset_ms * 1_000
+
+    def record(self) -> list[Execution]:
+        """Write down what has happened since, and return it: only now may anybody be told.
 
         Raises OSError if it can't be written; from then on always, so that the process ends.
         """
@@ -39,14 +43,19 @@ class Service:
             raise self._broken
         executions = self.exchange.venue.drain()
         refusals = self.exchange.drain_refusals()
-        if not executions and not refusals:
+        if executions or refusals:
+            try:
+                self._journal.append([*entries(executions), *refusals])
+            except OSError as error:
+                self._broken = error
+                raise
+            self.exchange.observe(executions)
+        return executions
+
+    def tell(self, executions: list[Execution], now: int) -> None:
+        """Tell every stream of what was recorded."""
+        if not executions:
             return
-        try:
-            self._journal.append([*entries(executions), *refusals])
-        except OSError as error:
-            self._broken = error
-            raise
-        self.exchange.observe(executions)
         self.hub.publish(executions, now)
         for execution in executions:
             if execution.what is Happening.ACCEPTED:
@@ -59,7 +68,7 @@ class Service:
         now = self.clock()
         if self.market_running:
             self.market.step(now)
-        self.commit(now)
+        self.tell(self.record(), now)
 
     def count(self, operation: str, status: int) -> None:
         self.answers[operation, status] += 1

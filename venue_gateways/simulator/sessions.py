@@ -30,6 +30,7 @@ _INSTEAD: Final = {
     Outcome.ERROR_BEFORE: (504, -1007, "Timeout waiting for response from backend server."),
     Outcome.ERROR_AFTER: (504, -1007, "Timeout waiting for response from backend server."),
     Outcome.TOO_MANY_REQUESTS: (429, -1003, "Too many requests queued."),
+    Outcome.FORBIDDEN: (403, -1002, "You are not authorized to execute this request."),
     Outcome.BANNED: (418, -1003, "Way too much request weight used; IP banned."),
 }
 
@@ -74,34 +75,42 @@ async def serve(service: Service, scope: Scope, receive: Receive, send: Send, *,
 
 
 async def _converse(service: Service, session: Session, outbox: Outbox, receive: Receive) -> None:
-    """Answer requests, one after the other, until the client has gone."""
+    """Answer requests, one after the other, until the client has gone or is to be cut off."""
     while (message := await receive())["type"] == "websocket.receive":
         text = message.get("text") or message.get("bytes") or b""
         operation = stream.operation(text)
         fate = service.dice.request(operation)
-        answer = await _answer(service, session, text, fate)
-        service.count(operation, 200 if answer else 0)
-        if answer is None:
+        answered = await _answer(service, session, outbox, text, fate)
+        service.count(operation, 200 if answered else 0)
+        if not answered:
             outbox.cut()
             return
-        outbox.put(answer)
 
 
-async def _answer(service: Service, session: Session, text: str | bytes, fate: Fate) -> bytes | None:
-    """The answer to a request, or None if the connection is to be cut."""
-    arrived, plan = service.clock(), service.dice.plan
-    if fate.outcome in faults.NEVER_PERFORMED:
-        return _instead(text, fate.outcome)
-    if fate is not faults.KIND:
+async def _answer(service: Service, session: Session, outbox: Outbox, text: str | bytes, fate: Fate) -> bool:
+    """Perform a request and put its answer out; False if the connection is to be cut instead."""
+    arrived, plan, outcome = service.clock(), service.dice.plan, fate.outcome
+    if fate is faults.KIND:
+        answer = session.answer(text, arrived, arrived)
+        happened = service.record()
+        outbox.put(answer)  # first: what it caused follows
+        service.tell(happened, arrived)
+        return True
+    said: bytes | None = None
+    if outcome not in faults.NEVER_PERFORMED:
         await asyncio.sleep(fate.before_s(plan))
-    now = service.clock()
-    answer = session.answer(text, arrived, now, lies(fate))
-    service.commit(now)
-    if fate is not faults.KIND:
+        now = service.clock()
+        said = session.answer(text, arrived, now, lies(fate))
+        service.tell(service.record(), now)
         await asyncio.sleep(fate.after_s(plan))
-    if fate.outcome in {Outcome.TRUNCATED, Outcome.HTML}:
-        return answer[: len(answer) // 2]
-    return _instead(text, fate.outcome) if fate.outcome in {Outcome.RESPONSE_LOST, Outcome.ERROR_AFTER} else answer
+    if outcome in {Outcome.TRUNCATED, Outcome.HTML}:
+        said = (said or b"")[: len(said or b"") // 2]
+    elif outcome in faults.NEVER_PERFORMED | {Outcome.RESPONSE_LOST, Outcome.ERROR_AFTER}:
+        said = _instead(text, outcome)
+    if said is None:
+        return False
+    outbox.put(said)
+    return True
 
 
 def _instead(text: str | bytes, outcome: Outcome | None) -> bytes | None:

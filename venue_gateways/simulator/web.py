@@ -17,7 +17,7 @@ from venue_gateways.simulator.sessions import Receive, Scope, Send
 BODY_BYTES_MAX: Final = 65_536
 
 _JSON: Final = [(b"content-type", b"application/json;charset=UTF-8")]
-_PAGE: Final = b"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>nginx</body>\r\n</html>\r\n"
+_PAGE: Final = b"<html>\r\n<head><title>Error</title></head>\r\n<body>Something is in the way.</body>\r\n</html>\r\n"
 _HTML: Final = [(b"content-type", b"text/html")]
 #: How a 5xx may look; none says whether the request was performed.
 _ERRORS: Final = (
@@ -97,7 +97,7 @@ class Application:
         service = self._service
         now = service.clock()
         reply = rest.answer(service.exchange, request, now, sessions.lies(fate))
-        service.commit(now)
+        service.tell(service.record(), now)
         return reply
 
     async def _suffer(self, request: rest.Request, fate: Fate) -> rest.Reply | None:
@@ -125,7 +125,7 @@ class Application:
             until = self._service.clock() // 1_000 + dice.plan.ban_s * 1_000
             body = orjson.dumps({"code": -1003, "msg": f"Way too much request weight used; IP banned until {until}."})
             return rest.Reply(418, body, [*_JSON, (b"retry-after", b"%d" % dice.plan.ban_s)])
-        return None
+        return rest.Reply(403, _PAGE, _HTML) if outcome is Outcome.FORBIDDEN else None
 
     # ── people and tests ───────────────────────────────────────────────────────────────────────────────────────────
 

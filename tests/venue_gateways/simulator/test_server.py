@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import tomllib
 from pathlib import Path
 
@@ -135,6 +136,34 @@ async def test_a_limit_may_be_pretended(serving, fault, status):
         reply = await client.place()
         assert (reply.status_code, reply.json()["code"], reply.headers["retry-after"]) == (status, -1003, "3")
         assert client.journal() == [], "no real limit was passed"
+
+
+async def test_a_firewall_may_stand_in_front(serving):
+    async with serving(**STILL) as client:
+        await client.lie(forbidden=1.0)
+        reply = await client.place()
+        assert (reply.status_code, reply.headers["content-type"]) == (403, "text/html")
+        assert client.journal() == []
+
+
+async def test_the_venues_clock_may_be_wrong(serving):
+    async with serving(**STILL) as client:
+        await client.lie(clock_offset_ms=3_600_000)
+        assert (await client.place()).json()["code"] == -1021
+        theirs = (await client.http.get("/api/v3/time")).json()["serverTime"]
+        assert abs(theirs - time.time() * 1_000 - 3_600_000) < 2_000
+        assert (await client.place(timestamp=theirs)).status_code == 200
+
+
+async def test_an_answer_over_websocket_comes_before_what_it_caused(serving):
+    order = {"symbol": "BTCUSD", "side": "BUY", "type": "MARKET", "quantity": "0.01"}
+    async with serving(**STILL) as client, client.stream() as stream:
+        assert (await ask(stream.socket, "order.place", signed=True, **order))["result"]["status"] == "FILLED"
+        assert [report["x"] for report in await stream.reports(2)] == ["NEW", "TRADE"]
+        await client.lie(hold=1.0, hold_ms=200)
+        await ask(stream.socket, "order.place", signed=True, **order)
+        with pytest.raises(TimeoutError):
+            await stream.reports(timeout_s=0.3)
 
 
 async def test_a_stall_after_acceptance_is_only_slow(serving):
