@@ -167,9 +167,7 @@ def _json(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
 
 
 def _console(file: TextIO) -> Processor:
-    return structlog.dev.ConsoleRenderer(
-        colors=file.isatty(), timestamp_key="at", exception_formatter=structlog.dev.plain_traceback
-    )
+    return structlog.dev.ConsoleRenderer(colors=file.isatty(), timestamp_key="at")
 
 
 def _serve_metrics(settings: Settings) -> tuple[WSGIServer, threading.Thread, str]:
