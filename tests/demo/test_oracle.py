@@ -403,6 +403,16 @@ def test_a_duplicate_row_is_noticed_and_counted(run):
     assert clickhouse.duplicates(run.evidence()) == 1
 
 
+def test_a_row_of_a_record_that_came_after_the_topic_was_read_is_no_fault(run):
+    run.extra_offsets["order-events", HOME] = [1_000]
+    assert run.failing() == set()
+
+
+def test_a_row_of_a_record_that_is_not_in_the_topic_is_noticed(run):
+    run.extra_offsets["order-events", HOME] = [1]
+    assert run.failing() == {"clickhouse_holds_every_record_once"}
+
+
 def test_a_missing_row_is_noticed(run):
     evidence = run.evidence()
     del evidence.rows.offsets["ledger-entries", HOME][-1]
