@@ -4,6 +4,7 @@ import asyncio
 import logging
 import ssl
 import sys
+import threading
 from typing import TYPE_CHECKING, Any, Final
 
 import faust
@@ -14,6 +15,7 @@ from typing_extensions import override
 from runtime.exits import Exit
 from runtime.settings import Settings
 from schemas import topics
+from streaming import failure
 from streaming.transport import ChunkSchema
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ log = structlog.get_logger()
 
 _SCHEME: Final = "chunked"
 _HOUR_S: Final = 3_600.0
+_STOP_WITHIN_S: Final = 8.0
 
 #: Threads that fetch and commit need the interpreter for microseconds; they shouldn't wait 5 ms for it each time.
 _SWITCH_S: Final = 0.001
@@ -40,6 +43,9 @@ class App(faust.App):  # type: ignore[misc]  # Faust is not typed for us
 
     @override
     async def on_stop(self) -> None:
+        watchdog = threading.Timer(_STOP_WITHIN_S, failure.stop, ["stop_took_too_long"])
+        watchdog.daemon = True
+        watchdog.start()  # a broker that doesn't answer can hold up every part of a clean stop
         await self.lane.close()
         await super().on_stop()
 

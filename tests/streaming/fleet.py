@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Self
 
 import msgspec
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
 from domain.state import Balance
 from runtime import kafka, process, topics
@@ -94,20 +94,14 @@ class Fleet:
             self._producer.poll(0)
         self._producer.flush()
 
-    def answers(self, count: int, within_s: float = 30) -> list[tuple[str, int, bytes, int]]:
-        """Topic, partition and offset, user and number of each answer: *count* of them, and those that follow soon."""
-        found = []
+    def answers(self, count: int, within_s: float = 30, *, settle_s: float = 0.0) -> list[tuple[str, int, bytes]]:
+        """Source, number and user of each answer: *count* of them, and any that come within *settle_s* more."""
+        found: list[tuple[str, int, bytes]] = []
         with self.reader(self.plan.topic("out").name) as reader:
             deadline = time.monotonic() + within_s
-            while time.monotonic() < deadline:
-                batch = reader.consume(5_000, 0.2 if len(found) < count else 1.0)
-                if not batch and len(found) >= count:
-                    break
-                for answer in batch:
-                    source, offset, number, _ = answer.value().split(b":")
-                    found.append(
-                        (f"{source.decode()}:{answer.partition()}:{offset.decode()}", int(number), answer.key())
-                    )
+            while len(found) < count and time.monotonic() < deadline:
+                found += map(_parsed, reader.consume(5_000, 0.1))
+            found += map(_parsed, reader.consume(5_000, settle_s) if settle_s else ())
         return found
 
     def totals(self) -> dict[bytes, int]:
@@ -138,7 +132,7 @@ class Fleet:
     def verify(self, within_s: float = 40) -> None:
         """Every record was answered once; every user's answers count up without a gap; the table says the same."""
         expected = sum(self.produced.values())
-        answers = self.answers(expected, within_s)
+        answers = self.answers(expected, within_s, settle_s=0.7)
         sources = collections.Counter(source for source, _, _ in answers)
         assert not [source for source, times in sources.items() if times > 1]
         assert len(answers) == expected
@@ -149,6 +143,11 @@ class Fleet:
             user: list(range(1, count + 1)) for user, count in self.produced.items()
         }
         assert self.totals() == dict(self.produced)
+
+
+def _parsed(answer: Message) -> tuple[str, int, bytes]:
+    source, offset, number, _ = answer.value().split(b":")
+    return f"{source.decode()}:{answer.partition()}:{offset.decode()}", int(number), answer.key()
 
 
 def until(condition: Callable[[], bool], within_s: float = 20) -> None:

@@ -1,14 +1,20 @@
 """What can't go on exactly ends the process, with Exit.INTERNAL and a line that says why."""
 
+import os
 import signal
+import time
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import KafkaException, Producer
+from confluent_kafka.admin import AdminClient
 
 from domain.state import Balance
-from runtime import kafka
+from runtime import kafka, topics
 from runtime.exits import Exit
+from runtime.settings import Settings
 from schemas import codec
+from streaming.chunk import Outgoing
+from streaming.writer import Abandoned, Fenced, Writer
 from tests.streaming.fleet import Fleet, until
 
 
@@ -29,18 +35,21 @@ def test_an_exception_in_a_chunk_ends_the_process_and_leaves_nothing_half_done(f
     fleet.verify()
 
 
-def test_a_worker_that_was_stopped_for_longer_than_its_session_finds_itself_fenced(fleet):
+def test_a_worker_that_slept_over_its_session_in_the_middle_of_a_chunk_is_fenced(fleet):
     fleet.produce(300)
-    zombie = fleet.start("worker-0", session_timeout_ms=1_500)
-    until(lambda: zombie.events("partition_restored"))
+    zombie = fleet.start("worker-0", session_timeout_ms=1_500, slow_s=0.4)
     fleet.answers(600)
+    fleet.produce(10)
+    time.sleep(0.2)  # the chunk is being decided
     zombie.signal(signal.SIGSTOP)
     successor = fleet.start("worker-1", session_timeout_ms=1_500)
     until(lambda: len(successor.events("partition_restored")) == fleet.plan.partitions)
-    fleet.produce(300)
-    fleet.answers(1_200)
+    fleet.produce(100)
+    fleet.answers(820)
     zombie.signal(signal.SIGCONT)
-    fleet.produce(300)
+    assert zombie.exit_code() == Exit.INTERNAL
+    assert zombie.events("partition_fenced")
+    fleet.produce(100)
     fleet.verify()
 
 
@@ -61,8 +70,41 @@ def test_a_changelog_that_was_tampered_with_is_refused(fleet):
     assert f"{fleet.plan.name}-positions-changelog" in refused["reason"]
 
 
-def test_a_position_beyond_the_end_of_its_input_is_refused(fleet, broker):
+def test_a_position_beyond_the_end_of_its_input_is_refused(fleet):
     fleet.produce(100)
     worker = fleet.start()
     fleet.verify()
     worker.stop()
+    topic = fleet.plan.topic("first").name
+    admin = AdminClient(kafka.client(fleet.settings))
+    admin.delete_topics([topic])[topic].result()
+    until(lambda: topic not in admin.list_topics(timeout=5).topics)
+    topics.create(fleet.settings, fleet.plan.topics)
+    worker = fleet.start()
+    assert worker.exit_code() == Exit.INTERNAL
+    assert "made anew" in worker.events("partition_not_restored")[0]["reason"]
+
+
+def test_one_transactional_id_has_one_writer(fleet):
+    record = Outgoing(fleet.plan.topic("out").name, b"first:0:1:", b"user")
+    former = Writer(fleet.settings, fleet.plan.name, lambda: True)
+    former.write([record], 0)
+    latter = Writer(fleet.settings, fleet.plan.name, lambda: True)
+    with pytest.raises(Fenced):
+        former.write([record], 1)
+    latter.write([record], 0)
+    assert [source for source, _, _ in fleet.answers(2)] == ["first:0:0", "first:0:0"]
+
+
+def test_a_record_that_the_broker_refuses_fails_its_whole_transaction(fleet):
+    name = fleet.plan.topic("out").name
+    writer = Writer(fleet.settings, fleet.plan.name, lambda: True)
+    with pytest.raises(KafkaException):
+        writer.write([Outgoing(name, b"first:0:1:", b"user"), Outgoing(name, os.urandom(3_000_000), b"user")], 0)
+    assert fleet.answers(0, settle_s=0.5) == []
+
+
+def test_fencing_stops_when_the_partition_is_no_longer_wanted(tmp_path):
+    nobody = Settings(bootstrap_servers="127.0.0.1:1", var=tmp_path)
+    with pytest.raises(Abandoned):
+        Writer(nobody, "id", lambda: False)
