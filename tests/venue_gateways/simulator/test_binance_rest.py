@@ -462,6 +462,10 @@ def test_the_venue_publishes_what_it_checks(venue):
         assert filters["MAX_NUM_ALGO_ORDERS"]["maxNumAlgoOrders"] == 3
     _, one, _ = Desk(exchange).send("GET", "exchangeInfo", "symbol=ETHBTC", key=None)
     assert [symbol["symbol"] for symbol in one["symbols"]] == ["ETHBTC"]
+    _, two, _ = Desk(exchange).send("GET", "exchangeInfo", "symbols=%5B%22XRPUSD%22,%22BTCUSD%22%5D", key=None)
+    assert [symbol["symbol"] for symbol in two["symbols"]] == ["XRPUSD", "BTCUSD"]
+    for query, code in (("symbol=NONE", -1121), ("symbols=%5B%22NONE%22%5D", -1121), ("symbols=BTCUSD", -1100)):
+        assert Desk(exchange).send("GET", "exchangeInfo", query, key=None)[1]["code"] == code
 
 
 def test_depth_shows_the_best_levels_first(desk):
