@@ -165,7 +165,7 @@ class Decision:
         order_type, price, time_in_force = terms(order, self.instrument(order))
         self.requests.append(
             VenueRequest(
-                f"{client_id}:{order.request_sequence}",
+                request_id(order, self.cause.partition),
                 client_id,
                 order.user_id,
                 order.order_id,
@@ -181,7 +181,7 @@ class Decision:
                 order.stop_price,
                 time_in_force,
                 order.post_only,
-                order.expires_at if operation is Operation.PLACE else None,
+                deadline(order) if operation is Operation.PLACE else None,
             )
         )
         return order
@@ -202,6 +202,16 @@ def client_order_id(order: Order, partition: int) -> str:
     return ids.client_order_id(partition, ids.order_key(order.user_id, order.order_id), order.attempt)
 
 
+def request_id(order: Order, partition: int) -> str:
+    """The ID of the last request about *order*."""
+    return f"{client_order_id(order, partition)}:{order.request_sequence}"
+
+
+def deadline(order: Order) -> int | None:
+    """From when on *order* is not sent to the venue: its command's deadline, or the end of its life; None for never."""
+    return min((at for at in (order.expires_at, order.good_till) if at is not None), default=None)
+
+
 def terms(order: Order, instrument: instruments.Instrument) -> tuple[OrderType, int | None, TimeInForce]:
     """What is sent to the venue: order type, limit price and time in force.
 
@@ -213,7 +223,8 @@ def terms(order: Order, instrument: instruments.Instrument) -> tuple[OrderType, 
     if order.side is Side.BUY and order.max_cost is not None:
         limit = collar(order.reserved, leaves(order), instrument)
         if order.order_type is OrderType.MARKET:
-            return OrderType.LIMIT, limit, TimeInForce.IOC
+            whole = time_in_force is TimeInForce.FOK
+            return OrderType.LIMIT, limit, TimeInForce.FOK if whole else TimeInForce.IOC
         return OrderType.STOP_LIMIT, limit, time_in_force
     return order.order_type, order.price, time_in_force
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from domain import decision, ledger
-from domain.decision import Decision, leaves, replace
+from domain.decision import Decision, Policy, leaves, replace
 from domain.lifecycle import TERMINAL, Trigger, after
 from domain.messages import EntryKind, EventKind, Evidence, Operation, OrderStatus
 from domain.reasons import Reason
@@ -39,15 +39,21 @@ def next_timer(d: Decision, order: Order) -> int:
     if order.status in TERMINAL:
         return order.updated_at + policy.order_retention_us
     if order.status is OrderStatus.UNKNOWN or order.looks or owes_fills(order):
-        waited = now - (order.unknown_since or order.updated_at)
-        due = now + min(max(policy.look_interval_us, waited // 4), policy.look_interval_us_max)
+        due = now + _look_interval(policy, now - (order.unknown_since or order.updated_at))
     elif order.status in (OrderStatus.PENDING_SUBMISSION, OrderStatus.PENDING_CANCEL):
         due = now + min(max(policy.patience_us, now - order.updated_at), policy.patience_us_max)
     else:
         due = 0
-    if order.good_till is not None and order.after_cancel is AfterCancel.NOTHING and order.good_till > now:
+    if order.good_till is None or order.after_cancel is not AfterCancel.NOTHING:
+        return due
+    if order.good_till > now:
         return min(due or order.good_till, order.good_till)
-    return due
+    return due or now + _look_interval(policy, now - order.good_till)  # late, or tried in vain: until it is done
+
+
+def _look_interval(policy: Policy, waited: int) -> int:
+    """How long to wait for the next look after *waited* already: longer and longer."""
+    return min(max(policy.look_interval_us, waited // 4), policy.look_interval_us_max)
 
 
 def good_till_passed(d: Decision, order: Order) -> bool:
@@ -101,12 +107,14 @@ def place_again(d: Decision, order: Order, kind: EventKind, *, new_attempt: bool
 
 def past_sending(d: Decision, order: Order) -> bool:
     """Whether it is too late to send *order* at all."""
-    return good_till_passed(d, order) or (order.expires_at is not None and order.expires_at <= d.cause.now)
+    deadline = decision.deadline(order)
+    return deadline is not None and deadline <= d.cause.now
 
 
 def end(d: Decision, order: Order, status: OrderStatus, evidence: Evidence, reason: str | None) -> Order:
     """Ends *order* as CANCELED, EXPIRED or REJECTED and gives back its reserve."""
-    order = move(order, _END_TRIGGERS[status])
+    paused = order.status is OrderStatus.PAUSED and status is OrderStatus.CANCELED
+    order = move(order, Trigger.CANCEL if paused else _END_TRIGGERS[status])
     order = replace(order, evidence=evidence, reason=reason, after_cancel=AfterCancel.NOTHING, unknown_since=None)
     order = d.note(order, _END_EVENTS[status], evidence=evidence, reason=reason)
     return release(d, order, order.reserved, f"end of {order.order_id}")
@@ -127,9 +135,11 @@ def leave_book(
 
 def off_book(d: Decision, order: Order) -> Order:
     """Every fill is booked and the attempt is off the book: does what the cancel was for."""
-    assert order.closing is not None
-    evidence, reason = order.evidence or Evidence.RESPONSE, order.reason
-    wanted = order.after_cancel if order.closing is OrderStatus.CANCELED else AfterCancel.NOTHING
+    closing, evidence, reason = order.closing, order.evidence or Evidence.RESPONSE, order.reason
+    assert closing is not None
+    if closing is OrderStatus.REJECTED and order.filled_quantity:
+        closing = OrderStatus.CANCELED  # an order that has traded was not rejected: its rest was
+    wanted = order.after_cancel if closing is OrderStatus.CANCELED else AfterCancel.NOTHING
     match wanted:
         case AfterCancel.PAUSE:
             return pause(d, order, evidence)
@@ -137,8 +147,8 @@ def off_book(d: Decision, order: Order) -> Order:
             return amend(d, order, new_attempt=True)
         case AfterCancel.EXPIRE:
             return end(d, order, OrderStatus.EXPIRED, evidence, Reason.GOOD_TILL_PASSED)
-        case AfterCancel.CANCEL | AfterCancel.NOTHING:
-            return end(d, order, order.closing, evidence, reason)
+        case AfterCancel.CANCEL | AfterCancel.NOTHING:  # pragma: no branch  # the last there is, as mypy checks
+            return end(d, order, closing, evidence, reason)
 
 
 def pause(d: Decision, order: Order, evidence: Evidence) -> Order:
