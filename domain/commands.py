@@ -5,7 +5,7 @@ Refusals are ladders, one reason a line, before anything is touched. The agent h
 """
 
 from collections.abc import Sequence
-from typing import Any, Final, TypeAlias, assert_never
+from typing import Any, Final, TypeAlias
 
 from domain import decision, ids, ledger, money, moves
 from domain.decision import Cause, Decision, replace
@@ -64,7 +64,7 @@ def refuse(d: Decision, command: OrderCommand, reason: Reason) -> None:
         command.user_id,
         EventKind.COMMAND_REJECTED,
         answer=Answer.REJECTED,
-        command_id=command.command_id,
+        command_id=command.command_id[:IDENTIFIER_LENGTH_MAX],
         reason=reason,
         order_id=None if isinstance(asked, CancelAllOrders) else asked.order_id[:IDENTIFIER_LENGTH_MAX],
         venue=place and place.venue,
@@ -255,20 +255,24 @@ def change(d: Decision, command: OrderCommand, asked: OneOrderCommand, order: Or
         return refuse(d, command, Reason.ORDER_NOT_FOUND)
     if order.status in TERMINAL:
         return refuse(d, command, Reason.ORDER_ENDED)
-    match asked:
-        case CancelOrder():
-            changed = cancel(d, order, command.command_id)
-        case PauseOrder():
-            changed = pause(d, order, command.command_id)
-        case ResumeOrder():
-            changed = resume(d, order, command)
-        case AmendOrder():
-            changed = amend(d, order, asked, command.command_id, available)
-        case _:
-            assert_never(asked)
+    changed = _changed(d, command, asked, order, available)
     if isinstance(changed, Reason):
         return refuse(d, command, changed)
     return moves.keep(d, changed)
+
+
+def _changed(
+    d: Decision, command: OrderCommand, asked: OneOrderCommand, order: Order, available: int
+) -> Order | Reason:
+    match asked:
+        case CancelOrder():
+            return cancel(d, order, command.command_id)
+        case PauseOrder():
+            return pause(d, order, command.command_id)
+        case ResumeOrder():
+            return resume(d, order, command)
+        case AmendOrder():  # pragma: no branch  # the last there is, as mypy checks
+            return amend(d, order, asked, command, available)
 
 
 def cancel(d: Decision, order: Order, command_id: str | None) -> Order | Reason:
@@ -307,7 +311,7 @@ def cancel_all(d: Decision, command: OrderCommand, asked: CancelAllOrders, order
         answer=Answer.ACCEPTED,
         command_id=command.command_id,
         affected=len(canceled),
-        symbol=asked.symbol,
+        symbol=asked.symbol and asked.symbol[:IDENTIFIER_LENGTH_MAX],
     )
 
 
@@ -346,16 +350,21 @@ def resume(d: Decision, order: Order, command: OrderCommand) -> Order | Reason:
     return moves.place_again(d, order, EventKind.ORDER_RESUMED, new_attempt=True, **answer)
 
 
-def amend(d: Decision, order: Order, asked: AmendOrder, command_id: str, available: int) -> Order | Reason:
-    """Changes quantity, price or both: at once if the order is paused, else once the venue has canceled what it has."""
+def amend(d: Decision, order: Order, asked: AmendOrder, command: OrderCommand, available: int) -> Order | Reason:
+    """Changes quantity, price or both: at once if the order is paused, else once the venue has canceled what it has.
+
+    The command's deadline becomes the order's: it is this command that has the order sent again.
+    """
     reason = _refused_amendment(d, order, asked)
     if reason is not None:
         return reason
     amended = replace(order, quantity=asked.quantity or order.quantity, price=asked.price or order.price)
-    more = decision.reserve_needed(amended, d.instrument(order)) - order.reserved
+    paused, command_id = order.status is OrderStatus.PAUSED, command.command_id
+    need = decision.reserve_needed(amended, d.instrument(order))
+    more = (need if paused else max(need, _reserve_meanwhile(d, order, amended))) - order.reserved
     if more > available:
         return Reason.INSUFFICIENT_FUNDS
-    if order.status is OrderStatus.PAUSED:
+    if paused:
         amended = d.accept(moves.move(amended, Trigger.AMEND), command_id, EventKind.ORDER_AMENDED)
         return moves.release(d, amended, -more, command_id)
     order = moves.release(d, order, min(0, -more), command_id)  # a smaller reserve waits until the venue has agreed
@@ -364,8 +373,16 @@ def amend(d: Decision, order: Order, asked: AmendOrder, command_id: str, availab
         after_cancel=AfterCancel.AMEND,
         amend_quantity=asked.quantity,
         amend_price=asked.price,
+        expires_at=command.expires_at,
     )
     return moves.cancel_at_venue(d, d.accept(order, command_id, EventKind.AMEND_REQUESTED))
+
+
+def _reserve_meanwhile(d: Decision, order: Order, amended: Order) -> int:
+    """What *order* may cost if all it has at the venue trades before the cancel, and only the increase is amended."""
+    instrument = d.instrument(order)
+    increase = replace(amended, filled_quantity=order.quantity)
+    return decision.reserve_needed(order, instrument) + decision.reserve_needed(increase, instrument)
 
 
 def _refused_amendment(d: Decision, order: Order, asked: AmendOrder) -> Reason | None:
@@ -398,7 +415,7 @@ def transfer(d: Decision, asked: Transfer, available: int) -> Reason | None:
             asked.user_id,
             EventKind.COMMAND_REJECTED,
             answer=Answer.REJECTED,
-            command_id=asked.transfer_id,
+            command_id=asked.transfer_id[:IDENTIFIER_LENGTH_MAX],
             reason=reason,
         )
         return reason
