@@ -70,6 +70,7 @@ TRANSITIONS: Final[dict[tuple[OrderStatus, Trigger], OrderStatus]] = {
     # on the book
     (OPEN, T.PARTIAL_FILL): PARTIALLY_FILLED,
     (OPEN, T.LAST_FILL): FILLED,
+    (OPEN, T.VENUE_REJECTED): REJECTED,  # some venues accept first and refuse later
     (OPEN, T.LEFT_BOOK): CANCELED,
     (OPEN, T.EXPIRY): EXPIRED,
     (OPEN, T.CANCEL): PENDING_CANCEL,
@@ -79,7 +80,6 @@ TRANSITIONS: Final[dict[tuple[OrderStatus, Trigger], OrderStatus]] = {
     (PARTIALLY_FILLED, T.LAST_FILL): FILLED,
     (PARTIALLY_FILLED, T.LEFT_BOOK): CANCELED,
     (PARTIALLY_FILLED, T.EXPIRY): EXPIRED,
-    (PARTIALLY_FILLED, T.VENUE_REJECTED): REJECTED,  # an earlier attempt traded, this one was refused
     (PARTIALLY_FILLED, T.CANCEL): PENDING_CANCEL,
     (PARTIALLY_FILLED, T.PAUSE): PENDING_CANCEL,
     (PARTIALLY_FILLED, T.AMEND): PENDING_CANCEL,
@@ -115,8 +115,7 @@ TRANSITIONS: Final[dict[tuple[OrderStatus, Trigger], OrderStatus]] = {
     (UNKNOWN, T.RESUBMIT): PENDING_SUBMISSION,
     (UNKNOWN, T.CANCEL): UNKNOWN,  # remembered, and tried at the venue; only proof ends the order
     # ended, yet the venue may still say that it traded
-    (FILLED, T.PARTIAL_FILL): FILLED,  # more than the order asked for: booked, and visible as an overfill
-    (FILLED, T.LAST_FILL): FILLED,
+    (FILLED, T.LAST_FILL): FILLED,  # more than the order asked for: booked, and visible as an overfill
     (CANCELED, T.PARTIAL_FILL): CANCELED,
     (CANCELED, T.LAST_FILL): FILLED,
     (EXPIRED, T.PARTIAL_FILL): EXPIRED,

@@ -7,15 +7,18 @@ dead letter, what is old news changes nothing.
 from collections.abc import Callable
 from typing import Final
 
-from domain import ledger, money, moves
+from domain import decision, ledger, money, moves
 from domain.decision import DeadInput, Decision, leaves, replace
-from domain.lifecycle import TERMINAL, Trigger, after
+from domain.lifecycle import LIVE, TERMINAL, Trigger, after
 from domain.messages import EntryKind, EventKind, Evidence, Operation, OrderStatus, ReportKind, VenueReport
 from domain.reasons import Reason
 from domain.state import AfterCancel, Order
 
 #: The most units that a fill may claim; beyond it a price times a quantity would not fit the ledger's columns.
 FILL_AMOUNT_MAX: Final = money.AMOUNT_MAX // 10**3
+
+
+_AT_VENUE: Final = LIVE - {OrderStatus.PAUSED}
 
 
 def interpret(d: Decision, report: VenueReport, attempt: int, order: Order | None) -> None:
@@ -46,10 +49,9 @@ def fill(d: Decision, report: VenueReport, attempt: int, order: Order) -> Order 
         return None
     if trade.trade_id in order.trade_ids:
         return None
-    order = _settle(d, order, trade, attempt, report)
-    complete = not leaves(order)
-    status = after(order.status, Trigger.LAST_FILL if complete else Trigger.PARTIAL_FILL)
-    was, order = order.status, replace(order, status=status or order.status, evidence=report.evidence)
+    current = attempt == order.attempt
+    was, order = order.status, _settle(d, order, trade, report, current=current)
+    order = replace(_traded(order, current=current), evidence=report.evidence)
     order = d.note(
         order,
         EventKind.ORDER_FILLED,
@@ -61,13 +63,32 @@ def fill(d: Decision, report: VenueReport, attempt: int, order: Order) -> Order 
         fee_asset=trade.fee_asset,
         liquidity=report.liquidity,
     )
-    if complete or was in TERMINAL:
-        if not moves.owes_fills(order):
-            order = moves.release(d, order, order.reserved, f"end of {order.order_id}")
-        return replace(order, after_cancel=AfterCancel.NOTHING, unknown_since=None) if complete else order
+    if not leaves(order):
+        return _complete(d, order, at_venue=not current and was in _AT_VENUE)
+    if was in TERMINAL:
+        return order
     if order.closing is not None and not moves.owes_fills(order):
         return moves.off_book(d, order)
-    return _proven(d, order) if was is OrderStatus.UNKNOWN else order
+    return _proven(d, order) if was is OrderStatus.UNKNOWN and current else order
+
+
+def _traded(order: Order, *, current: bool) -> Order:
+    """*order* in its status after a trade of the *current* attempt, or of an earlier one."""
+    if not leaves(order):
+        return moves.move(order, Trigger.LAST_FILL)
+    if not current and order.status in (OrderStatus.PENDING_SUBMISSION, OrderStatus.UNKNOWN):
+        return order  # which proves nothing of the current one
+    carried = order.status is OrderStatus.UNKNOWN and order.after_cancel is not AfterCancel.NOTHING
+    return moves.move(order, Trigger.CANCEL_CARRIED_OVER if carried else Trigger.PARTIAL_FILL)
+
+
+def _complete(d: Decision, order: Order, *, at_venue: bool) -> Order:
+    """Nothing is left to trade. What may still be *at_venue*, though a trade of an earlier attempt was the last one,
+    is canceled: it could only overfill.
+    """
+    order = moves.release(d, order, order.reserved, f"end of {order.order_id}")
+    order = replace(order, after_cancel=AfterCancel.NOTHING, unknown_since=None)
+    return moves.cancel_at_venue(d, order) if at_venue else order
 
 
 def _trade(report: VenueReport) -> ledger.Fill | None:
@@ -84,11 +105,10 @@ def _trade(report: VenueReport) -> ledger.Fill | None:
     return ledger.Fill(report.trade_id, report.fill_quantity, report.fill_price, fee, report.fee_asset or "")
 
 
-def _settle(d: Decision, order: Order, trade: ledger.Fill, attempt: int, report: VenueReport) -> Order:
+def _settle(d: Decision, order: Order, trade: ledger.Fill, report: VenueReport, *, current: bool) -> Order:
     base, _, quote = order.symbol.partition("-")
     postings, reserved = ledger.settle(order, trade, base, quote)
     d.book(order, EntryKind.SETTLE, trade.trade_id, postings)
-    current = attempt == order.attempt
     return replace(
         order,
         reserved=reserved,
@@ -105,7 +125,7 @@ def _settle(d: Decision, order: Order, trade: ledger.Fill, attempt: int, report:
 
 def _acknowledged(d: Decision, report: VenueReport, order: Order) -> Order | None:
     """The order exists at the venue. That proves an unknown placement, and that a cancel still has work to do."""
-    seen = max(report.cumulative_quantity or 0, order.attempt_cumulative or 0)
+    seen = max(_counted(report, order) or 0, order.attempt_cumulative or 0)
     order = replace(order, venue_order_id=report.venue_order_id or order.venue_order_id)
     if seen > order.attempt_filled:
         order = replace(order, attempt_cumulative=seen)  # fills are on their way; a timer asks if they don't come
@@ -126,24 +146,19 @@ def _opening(order: Order) -> Trigger:
 def _proven(d: Decision, order: Order) -> Order:
     """The outcome is no longer unknown; a cancel that was wanted meanwhile is sent now."""
     order = replace(order, unknown_since=None, looks=0)
-    if order.after_cancel is AfterCancel.NOTHING:
-        return order
-    if order.status is not OrderStatus.PENDING_CANCEL:
-        order = moves.move(order, Trigger.CANCEL)
-    return moves.cancel_at_venue(d, order)
+    return order if order.after_cancel is AfterCancel.NOTHING else moves.cancel_at_venue(d, order)
 
 
 def _rejected(d: Decision, report: VenueReport, order: Order) -> Order | None:
-    if order.status not in (OrderStatus.PENDING_SUBMISSION, OrderStatus.PENDING_CANCEL, OrderStatus.UNKNOWN):
-        return None  # it is on the book: an answer that came late
+    on_book = order.status in (OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED)
+    if order.closing is not None or (on_book and report.evidence is Evidence.RESPONSE):
+        return None  # an answer that came late; yet some venues accept first, and refuse later
     reason = report.reason or Reason.VENUE_REFUSED
-    # If an earlier attempt has traded, the order was not rejected: its rest is canceled, or paused, as was wanted.
-    closing = OrderStatus.CANCELED if order.filled_quantity else OrderStatus.REJECTED
-    return moves.leave_book(d, order, closing, order.attempt_filled, report.evidence, reason)
+    return moves.leave_book(d, order, OrderStatus.REJECTED, order.attempt_filled, report.evidence, reason)
 
 
 def _not_sent(d: Decision, report: VenueReport, order: Order) -> Order | None:
-    if order.status not in (OrderStatus.PENDING_SUBMISSION, OrderStatus.PENDING_CANCEL):
+    if order.status not in (OrderStatus.PENDING_SUBMISSION, OrderStatus.PENDING_CANCEL) or _arrived(order):
         return None
     canceled = report.reason == Reason.CANCELED_BEFORE_SENDING
     closing = OrderStatus.CANCELED if canceled else OrderStatus.EXPIRED
@@ -152,10 +167,21 @@ def _not_sent(d: Decision, report: VenueReport, order: Order) -> Order | None:
 
 def _unknown(d: Decision, report: VenueReport, order: Order) -> Order | None:
     """The placement may or may not have happened: the reserve stays, and the venue is asked until there is proof."""
+    if _arrived(order):
+        return None
+    if order.status is OrderStatus.UNKNOWN:  # said again, so perhaps sent only now: the wait begins anew
+        return replace(order, unknown_since=d.cause.now, looks=0)
     status = after(order.status, Trigger.OUTCOME_LOST)
-    if status is None or order.venue_order_id is not None or order.closing is not None:
-        return None  # there is proof already
-    return _lost(d, replace(order, status=status), report)
+    return None if status is None else _lost(d, replace(order, status=status), report)
+
+
+def _arrived(order: Order) -> bool:
+    """Whether there is proof that the current attempt reached the venue."""
+    return (
+        order.venue_order_id is not None
+        or order.closing is not None
+        or max(order.attempt_filled, order.attempt_cumulative or 0) > 0
+    )
 
 
 def _lost(d: Decision, order: Order, report: VenueReport) -> Order:
@@ -164,17 +190,21 @@ def _lost(d: Decision, order: Order, report: VenueReport) -> Order:
 
 
 def _not_found(d: Decision, report: VenueReport, order: Order) -> Order | None:
-    """One look found nothing. Enough of them, after the venue could no longer execute the order, are proof."""
+    """One look found nothing. Enough of them, after the venue could no longer execute the order, are proof.
+
+    A look counts by when it was asked for, not by when its answer came: an old one proves nothing, however late it is
+    told, and one that is told twice is one look.
+    """
+    asked_at = report.requested_at or 0
+    if _arrived(order) or asked_at <= order.updated_at:
+        return None
     if order.status is not OrderStatus.UNKNOWN:
         status = after(order.status, Trigger.OUTCOME_LOST)
-        if status is None or order.venue_order_id is not None or order.closing is not None:
-            return None
-        return _lost(d, replace(order, status=status), report)
-    order = replace(order, looks=order.looks + 1)
-    waited = d.cause.now - (order.unknown_since or d.cause.now)
-    if order.looks < d.policy.looks_min or waited < d.policy.unknown_bound_us:
-        return order
-    return _never_placed(d, order)
+        return None if status is None else _lost(d, replace(order, status=status), report)
+    if asked_at < (order.unknown_since or order.updated_at) + d.policy.unknown_bound_us:
+        return None
+    order = replace(order, looks=order.looks + 1, updated_at=d.cause.now)
+    return order if order.looks < d.policy.looks_min else _never_placed(d, order)
 
 
 def _never_placed(d: Decision, order: Order) -> Order:
@@ -189,7 +219,7 @@ def _never_placed(d: Decision, order: Order) -> Order:
             return moves.pause(d, order, Evidence.QUERY)
         case AfterCancel.AMEND:
             return moves.amend(d, order, new_attempt=False)
-        case AfterCancel.NOTHING:
+        case AfterCancel.NOTHING:  # pragma: no branch  # the last there is, as mypy checks
             if moves.past_sending(d, order):
                 return moves.end(d, order, OrderStatus.EXPIRED, Evidence.QUERY, Reason.NEVER_PLACED)
             return moves.place_again(d, order, EventKind.ORDER_RESUBMITTED, new_attempt=False)
@@ -207,14 +237,26 @@ def _expired(d: Decision, report: VenueReport, order: Order) -> Order | None:
 
 
 def _left_book(d: Decision, report: VenueReport, order: Order, closing: OrderStatus) -> Order | None:
-    cumulative = order.attempt_filled if report.cumulative_quantity is None else report.cumulative_quantity
+    counted = _counted(report, order)
+    cumulative = order.attempt_filled if counted is None else counted
     order = replace(order, venue_order_id=report.venue_order_id or order.venue_order_id)
     return moves.leave_book(d, order, closing, cumulative, report.evidence, report.reason)
 
 
+def _counted(report: VenueReport, order: Order) -> int | None:
+    """How much the venue says this attempt has traded; never more than was sent, which it would wait for in vain."""
+    sent = leaves(order) + order.attempt_filled
+    return None if report.cumulative_quantity is None else min(report.cumulative_quantity, sent)
+
+
 def _cancel_rejected(d: Decision, report: VenueReport, order: Order) -> Order | None:
-    """The cancel failed. Filled orders go on to their fills; where nobody knows, the venue is asked again."""
+    """The cancel failed. Filled orders go on to their fills; where nobody knows, the venue is asked again.
+
+    Only the answer to the last request counts: an older one is about a cancel that has been tried again, or undone.
+    """
     if order.status is not OrderStatus.PENDING_CANCEL or order.closing is not None:
+        return None
+    if report.request_id not in (None, decision.request_id(order, d.cause.partition)):
         return None
     if report.reason == Reason.OUTCOME_UNKNOWN:
         return replace(order, looks=order.looks + 1)

@@ -82,14 +82,18 @@ def test_an_unknown_outcome_is_asked_about_and_resubmitted_only_after_a_quorum_p
     reserved = worker.balances.available("alice", "USD")
     worker.requests.clear()
 
-    for _ in range(4):
-        worker.tick(seconds=3)
-        worker.send(VENUE_REPORTS, a_report(client_order_id, ReportKind.NOT_FOUND))
+    def look():
+        asked_at = worker.requests[-1].requested_at
+        worker.send(VENUE_REPORTS, a_report(client_order_id, ReportKind.NOT_FOUND, requested_at=asked_at))
+
+    for seconds in (3, 3, 3, 3, 7, 7):
+        worker.tick(seconds)
+        look()
     assert {Operation.QUERY} == {request.operation for request in worker.requests}
     assert OrderStatus.UNKNOWN == worker.orders.find("alice", "o1").status
 
-    worker.tick(seconds=5)
-    worker.send(VENUE_REPORTS, a_report(client_order_id, ReportKind.NOT_FOUND))
+    worker.tick(seconds=7)
+    look()
     assert Operation.PLACE == worker.requests[-1].operation
     assert client_order_id == worker.requests[-1].client_order_id
     assert reserved == worker.balances.available("alice", "USD")
