@@ -1,0 +1,53 @@
+"""Users, orders and an honest but chaotic venue, in any order that can be thought of.
+
+Nobody lies here, so everything must come out: no money that isn't there, no reserve given back too early, no order at
+the venue twice, and, once the venue heals, every order and every unit in agreement with the venue. Hypothesis looks for
+the odd short story; long walks with fixed seeds go where it takes many steps to come.
+"""
+
+from typing import Any
+
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
+
+from tests.domain.effort import WALK_LENGTH, WALKS
+from tests.domain.play import ACTS, Play, perform, play_out, walk
+
+
+class OrderMachine(RuleBasedStateMachine):
+    """A play whose next act Hypothesis chooses. The rules are added below, one for each act."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.play = Play()
+        self.whole = True
+
+    def step(self, name: str, arguments: dict[str, Any]) -> None:
+        self.whole = False
+        perform(self.play, (name, arguments))
+        self.whole = True
+
+    def teardown(self) -> None:
+        if self.whole:  # a failed step says more than what it left half done
+            self.play.finish()
+
+
+def _rule_of(name: str) -> Any:
+    def step(self: OrderMachine, **arguments: Any) -> None:
+        self.step(name, arguments)
+
+    step.__name__ = name
+    choices = {key: st.sampled_from(values) for key, values in ACTS[name].options.items()}
+    return precondition(lambda self: ACTS[name].possible(self.play))(rule(**choices)(step))
+
+
+for _name in ACTS:
+    setattr(OrderMachine, _name, _rule_of(_name))
+
+TestOrderMachine = OrderMachine.TestCase
+
+
+@pytest.mark.parametrize("seed", range(WALKS))
+def test_both_sides_agree_after_a_long_walk(seed):
+    play_out(walk(seed, WALK_LENGTH))
