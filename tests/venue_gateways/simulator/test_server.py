@@ -19,6 +19,7 @@ from prometheus_client import REGISTRY
 from runtime.exits import Exit
 from runtime.settings import Settings
 from tests.venue_gateways.simulator.client import CREDENTIAL, ask
+from venue_gateways.simulator import faults
 from venue_gateways.simulator.binance.limits import Limit, LimitType
 from venue_gateways.simulator.journal import Journal
 from venue_gateways.simulator.server import Options, main, serve
@@ -303,6 +304,42 @@ async def test_faults_meet_requests_over_websocket_too(serving):
             order["newClientOrderId"] = "y"
             assert (await ask(wire, "order.place", signed=True, **order))["status"] == 504
         assert await journaled(client) == ["x", "y"]
+
+
+async def test_among_all_faults_at_once_a_definite_answer_is_never_a_lie(serving):
+    short = {"stall_ms": 20, "delay_ms": 5, "hold_ms": 5, "hide_ms": 50, "stream_delay_ms": 20, "retry_after_s": 0}
+    async with serving(step_interval_s=0.01) as client:
+        await client.lie(**dict.fromkeys(faults.NAMES, 0.05), **short, seed=9)
+        answers = {}
+        for number in range(300):
+            name = f"x{number}"
+            try:
+                answers[name] = await client.place(newClientOrderId=name, price=str(59_990 + number % 20))
+            except httpx.TransportError:
+                answers[name] = None
+        hits = {name for name, count in (await client.state())["faults"].items() if count}
+        await client.lie()
+        await asyncio.sleep(0.1)
+        orders = (await client.call("GET", "allOrders", symbol="BTCUSD", orderId=1, limit=1000)).json()
+        trades = (await client.call("GET", "myTrades", symbol="BTCUSD", fromId=0, limit=1000)).json()
+    accepted = await journaled(client)
+    assert sorted(order["clientOrderId"] for order in orders) == sorted(accepted) == sorted(set(accepted))
+    assert {(t["id"], t["orderId"]) for t in trades} == {
+        (int(line["trade_id"]), int(line["order_id"])) for line in client.journal("fill")
+    }
+    for name, answer in answers.items():
+        if answer is None or answer.status_code >= 500 or (answer.status_code == 200 and not is_json(answer)):
+            continue
+        assert (answer.status_code == 200) == (name in accepted), answer.text
+    assert hits >= {*faults.Outcome, "delay", "hold", "hide"}
+
+
+def is_json(answer):
+    try:
+        answer.json()
+    except json.JSONDecodeError:
+        return False
+    return True
 
 
 async def test_a_plan_can_be_read_back_and_an_impossible_one_changes_nothing(serving):
