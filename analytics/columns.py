@@ -42,9 +42,9 @@ def texts(values: Sequence[str | None]) -> pa.Array:
 
 def labels(values: Sequence[str | None]) -> pa.Array:
     """A String of few different values, sent as a dictionary and the places in it."""
-    places: dict[str | None, int] = {}
-    indices = [places.setdefault(value, len(places)) for value in values]
-    dictionary = pa.array(["" if value is None else str(value) for value in places], pa.string())
+    places: dict[str, int] = {}
+    indices = [places.setdefault(value or "", len(places)) for value in values]
+    dictionary = pa.array(map(str, places), pa.string())
     return pa.DictionaryArray.from_arrays(pa.array(indices, pa.int32()), dictionary)
 
 
