@@ -183,7 +183,10 @@ class Partition:
             return None
         if stretch.start < expected:  # Faust may deliver twice around a rebalance
             stretch = stretch.after(expected)
-        return stretch if stretch.records else None
+        if stretch.records:
+            return stretch
+        self._next_offsets[topic] = max(expected, stretch.end)  # holes may lie beyond what was taken before
+        return None
 
     def _seek_back(self, topic: str, stretch: Stretch) -> None:
         """Reads again what is missing before *stretch*: Faust may drop what it has while it rebalances."""

@@ -148,7 +148,18 @@ class Table(faust.Table):  # type: ignore[misc]  # Faust is not typed for us
 
     @override
     def _new_store(self) -> NoReturn:
-        raise TypeError(f"the rows of table {self.name} are in its partitions: use {self.name}.partition(number)")
+        raise self._closed()
+
+    @override
+    def on_key_set(self, key: Any, value: Any) -> NoReturn:
+        raise self._closed()
+
+    @override
+    def on_key_del(self, key: Any) -> NoReturn:
+        raise self._closed()
+
+    def _closed(self) -> TypeError:
+        return TypeError(f"rows of table {self.name} are read and written in its partitions: use partition(number)")
 
     @override
     async def on_rebalance(self, *_: Any, **__: Any) -> None:
