@@ -33,6 +33,7 @@ def live(states: Callable[[], Sequence[State]], endpoints_file: Path) -> Abstrac
         console=Console(),
         refresh_per_second=4,
         redirect_stderr=False,
+        transient=True,
     )
 
 
