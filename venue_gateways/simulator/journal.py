@@ -25,6 +25,10 @@ _ENDINGS: Final = {
 }
 
 
+class JournalDamaged(Exception):  # noqa: N818  # it says what is the matter better than with an Error behind it
+    """A file that is no journal, or not any more; the message says where and what to do."""
+
+
 class LastIds(msgspec.Struct, frozen=True):
     """The last IDs that a journal has, so that no later one repeats them."""
 
@@ -38,11 +42,18 @@ class Journal:
     __slots__ = ("_descriptor", "last_ids")
 
     def __init__(self, path: Path) -> None:
-        """Opens or creates the file and reads it once. A last line without an end, of which nobody heard, is cut."""
+        """Opens or creates the file and reads it once. A last line without an end, of which nobody heard, is cut.
+
+        Raises JournalDamaged for any other line that can't be read, OSError if the file can't be had.
+        """
         path.parent.mkdir(parents=True, exist_ok=True)
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
-        self.last_ids, whole = _read(path)
-        os.ftruncate(self._descriptor, whole)
+        try:
+            self.last_ids, whole = _read(path)
+            os.ftruncate(self._descriptor, whole)
+        except BaseException:
+            self.close()
+            raise
 
     def append(self, entries: Iterable[dict[str, Any]]) -> None:
         """Write *entries* now, all in one call. Raises OSError if they don't fit."""
@@ -120,13 +131,16 @@ def _read(path: Path) -> tuple[LastIds, int]:
     """The last IDs in the file, and how many of its bytes are whole lines."""
     order_id, trade_ids, whole = 0, dict[str, int](), 0
     with path.open("rb") as lines:
-        for line in lines:
+        for number, line in enumerate(lines, 1):
             if not line.endswith(b"\n"):
                 break
             whole += len(line)
-            entry = orjson.loads(line)
-            order_id = max(order_id, int(entry.get("order_id", 0)))
-            if entry["event"] == "fill":
-                symbol = entry["symbol"]
-                trade_ids[symbol] = max(trade_ids.get(symbol, 0), int(entry["trade_id"]))
+            try:
+                entry = orjson.loads(line)
+                order_id = max(order_id, int(entry.get("order_id", 0)))
+                if entry["event"] == "fill":
+                    symbol = entry["symbol"]
+                    trade_ids[symbol] = max(trade_ids.get(symbol, 0), int(entry["trade_id"]))
+            except (ValueError, KeyError, AttributeError) as error:
+                raise JournalDamaged(f"{path}: line {number} is no entry ({error}); move the file away") from error
     return LastIds(order_id, trade_ids), whole

@@ -32,7 +32,7 @@ from venue_gateways.simulator.binance.limits import Ban, Limit, LimitType
 from venue_gateways.simulator.binance.security import Credential, CredentialsError
 from venue_gateways.simulator.connection import HttpConnection, WebSocketConnection
 from venue_gateways.simulator.faults import Dice, InvalidPlan, Plan
-from venue_gateways.simulator.journal import Journal
+from venue_gateways.simulator.journal import Journal, JournalDamaged
 from venue_gateways.simulator.market import Market, Temper
 from venue_gateways.simulator.orders import Fees
 from venue_gateways.simulator.service import Clock, Service
@@ -101,7 +101,7 @@ def main(
             port=port,
         )
         return uvloop.run(_until_stopped(serving))
-    except (CredentialsError, InvalidPlan, SettingsError) as error:
+    except (CredentialsError, InvalidPlan, JournalDamaged, SettingsError) as error:
         _log.error("simulator_unusable", reason=str(error))
         return Exit.USAGE
     except OSError as error:

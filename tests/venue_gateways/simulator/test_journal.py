@@ -4,7 +4,7 @@ import os
 import pytest
 
 from tests.venue_gateways.simulator.client import make_venue, ticket, units
-from venue_gateways.simulator.journal import Journal, LastIds, entries, refused
+from venue_gateways.simulator.journal import Journal, JournalDamaged, LastIds, entries, refused
 from venue_gateways.simulator.orders import SelfTrade
 
 
@@ -151,6 +151,16 @@ def test_a_torn_last_line_is_cut(tmp_path):
     journal.append([{"event": "x"}])
     journal.close()
     assert path.read_bytes() == whole + b'{"event":"x"}\n'
+
+
+@pytest.mark.parametrize("line", [b"nothing", b"[]", b"{}", b'{"event":"fill"}', b'{"event":"x","order_id":"y"}'])
+def test_a_file_that_is_no_journal_is_left_as_it_is(tmp_path, line):
+    path = tmp_path / "journal.jsonl"
+    content = b'{"event":"order_accepted","order_id":"7"}\n' + line + b"\ntorn"
+    path.write_bytes(content)
+    with pytest.raises(JournalDamaged, match="line 2"):
+        Journal(path)
+    assert path.read_bytes() == content
 
 
 def test_a_full_disk_is_an_error(tmp_path, monkeypatch):

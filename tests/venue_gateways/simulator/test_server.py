@@ -103,6 +103,12 @@ async def test_limits_hold_over_http_and_refusals_are_journaled(serving):
         assert answers == {("place", 200): 5, ("place", 429): 3}
 
 
+async def test_orders_that_trade_leave_room_for_more_over_http_too(serving):
+    async with serving(limits=(Limit(LimitType.ORDERS, "DAY", 1, 5),), **STILL) as client:
+        replies = [await client.place(type="MARKET", quantity="0.001") for _ in range(10)]
+        assert {reply.status_code for reply in replies} == {200}
+
+
 # ── faults ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
