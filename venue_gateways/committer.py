@@ -88,14 +88,10 @@ class Committer:
             holding.live = False
         return holding
 
-    async def last(self, partitions: list[int]) -> None:
-        """Write *partitions* once more, as well as it goes, and drop them."""
-        try:
-            await self.secured()
-        except CommitRefused as refused:
-            log.warning("last_commit_refused", error=str(refused), partitions=partitions)
-        for partition in partitions:
-            self.drop(partition)
+    def last_word(self, partitions: list[int]) -> dict[int, tuple[int, str]]:
+        """Drop *partitions*, and say what is to be committed of them once more."""
+        dropped = [holding for partition in partitions if (holding := self.drop(partition)) is not None]
+        return {holding.partition: holding.progress.encode() for holding in dropped}
 
 
 def _settle(waiting: "asyncio.Future[None] | None", error: CommitRefused | None) -> None:

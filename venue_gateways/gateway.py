@@ -24,7 +24,7 @@ from venue_gateways.lease import lease
 from venue_gateways.polling import Poller
 from venue_gateways.progress import Inherited, Progress
 from venue_gateways.reporter import Reporter
-from venue_gateways.requests import Record, Requests
+from venue_gateways.requests import Record, Requests, States
 from venue_gateways.scheduler import Scheduler
 from venue_gateways.stream import Stream
 from venue_gateways.transport import Transport
@@ -176,18 +176,19 @@ class Gateway:
         self._poller.gained(inherited.through)
         log.info("partition_gained", partition=partition, first=first, inherited=len(inherited.runs))
 
-    async def released(self, partitions: list[int]) -> None:
-        """Nothing more is begun; what is under way ends, within a bound; the last word is committed."""
+    async def released(self, partitions: list[int]) -> States:
+        """Nothing more is begun, and what is under way ends, within a bound."""
         holdings = [self._committer.holdings[p] for p in partitions if p in self._committer.holdings]
         for holding in holdings:
             holding.live = False
             self._scheduler.drop(holding)
         left = await self._dispatcher.drained(holdings, DRAIN_S)
-        await self._committer.last(partitions)
+        states = self._committer.last_word(partitions)
         self._share()
         log.info("partitions_released", partitions=partitions, under_way=left)
+        return states
 
-    def lost(self, partitions: list[int]) -> None:
+    async def lost(self, partitions: list[int]) -> None:
         self._lease.end()
         for partition in partitions:
             holding = self._committer.drop(partition)

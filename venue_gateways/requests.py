@@ -1,12 +1,13 @@
-"""A gateway's part of the request topic: a Kafka consumer in a thread of its own, and its commits in another.
+"""A gateway's part of the request topic: a Kafka consumer in a thread of its own, which does the commits too.
 
-The event loop never waits for Kafka, and Kafka's heartbeats never wait for the event loop.
+The event loop never waits for Kafka, and Kafka's heartbeats never wait for the event loop. A commit from another thread
+would starve: the consumer's lock is held while it polls, and is not fair.
 """
 
 import asyncio
+import queue
 import threading
-from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Coroutine, Mapping
 from typing import Any, Final, Protocol
 
 import structlog
@@ -24,7 +25,8 @@ from venue_gateways.progress import Inherited, inherit
 BATCH_MAX: Final = 500
 #: Reading pauses above this many requests in hand, and goes on below half of it.
 IN_HAND_MAX: Final = 50_000
-_POLL_S: Final = 0.1
+#: How long a poll waits at most, and so a commit for it.
+_POLL_S: Final = 0.005
 _BROKER_TIMEOUT_S: Final = 10.0
 #: How long a partition's release may take: calls under way end, their reports and the last commit are written.
 RELEASE_TIMEOUT_S: Final = 20.0
@@ -35,6 +37,10 @@ log = structlog.get_logger()
 
 class CommitRefused(Exception):  # noqa: N818  # it says what is known
     """The group's coordinator did not accept a commit: what it says must not be acted on."""
+
+
+States = Mapping[int, tuple[int, str]]
+"""Offset and metadata to commit, by partition."""
 
 
 class Record(Message, frozen=True):
@@ -54,10 +60,10 @@ class Owner(Protocol):
 
     def received(self, records: list[Record]) -> None: ...
 
-    async def released(self, partitions: list[int]) -> None:
-        """Somebody else is about to own *partitions*: they are, once this returns."""
+    async def released(self, partitions: list[int]) -> States:
+        """Somebody else is about to own *partitions*: after what is returned has been committed."""
 
-    def lost(self, partitions: list[int]) -> None:
+    async def lost(self, partitions: list[int]) -> None:
         """Somebody else may own *partitions* already."""
 
     def failed(self, error: BaseException) -> None: ...
@@ -82,7 +88,7 @@ class Requests:
         self._loop: asyncio.AbstractEventLoop
         self._consumer: Any = None
         self._thread = threading.Thread(target=self._run, name="requests", daemon=True)
-        self._commits = ThreadPoolExecutor(1, thread_name_prefix="commits")
+        self._commits: queue.SimpleQueue[tuple[States, asyncio.Future[int]]] = queue.SimpleQueue()
         self._stopping = threading.Event()
         self._gains: list[tuple[int, int, Inherited]] = []
         self._paused = False
@@ -103,28 +109,15 @@ class Requests:
         self._abandoned = not release
         self._stopping.set()
         await asyncio.to_thread(self._thread.join, _JOIN_S)
-        self._commits.shutdown(wait=False)
 
-    async def commit(self, states: Mapping[int, tuple[int, str]]) -> int:
-        """Commit offset and metadata by partition; returns when that was sent (steady clock, µs).
+    async def commit(self, states: States) -> int:
+        """Commit *states*; returns when that was sent (steady clock, µs).
 
-        Raises CommitRefused unless the coordinator has accepted it for all of them.
+        Raises CommitRefused unless the group's coordinator has accepted all of it.
         """
-        offsets = [TopicPartition(self._topic, p, offset, metadata) for p, (offset, metadata) in states.items()]
-        return await self._loop.run_in_executor(self._commits, self._commit, offsets)
-
-    def _commit(self, offsets: list[TopicPartition]) -> int:
-        sent = steady_us()
-        try:
-            results = self._consumer.commit(offsets=offsets, asynchronous=False)
-        except (KafkaException, RuntimeError) as error:  # RuntimeError: the consumer is closed
-            raise CommitRefused(str(error)) from error
-        finally:
-            metrics.COMMIT_SECONDS.labels(self._venue).observe((steady_us() - sent) / 1_000_000)
-        refused = [result for result in results if result.error is not None]
-        if refused:
-            raise CommitRefused(str(refused[0].error))
-        return sent
+        done: asyncio.Future[int] = self._loop.create_future()
+        self._commits.put((states, done))
+        return await done
 
     # ── the consumer's thread ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -135,11 +128,41 @@ class Requests:
             )
             while not self._stopping.is_set():
                 self._mind_backlog()
+                self._serve_commits()
                 self._read()
         except Exception as error:  # noqa: BLE001  # whatever it is, the process can't go on
             self._abandoned = True
             self._tell(self._owner.failed, error)
         self._consumer.close()
+        self._refuse_commits("the consumer is closed")
+
+    def _serve_commits(self) -> None:
+        while not self._commits.empty():
+            states, done = self._commits.get()
+            try:
+                self._tell(_resolve, done, self._commit(states), None)
+            except CommitRefused as refused:
+                self._tell(_resolve, done, 0, refused)
+
+    def _refuse_commits(self, why: str) -> None:
+        """Whatever waits to be committed was written before something changed."""
+        while not self._commits.empty():
+            _, done = self._commits.get()
+            self._tell(_resolve, done, 0, CommitRefused(why))
+
+    def _commit(self, states: States) -> int:
+        offsets = [TopicPartition(self._topic, p, offset, metadata) for p, (offset, metadata) in states.items()]
+        sent = steady_us()
+        try:
+            results = self._consumer.commit(offsets=offsets, asynchronous=False)
+        except KafkaException as error:
+            raise CommitRefused(str(error)) from error
+        finally:
+            metrics.COMMIT_SECONDS.labels(self._venue).observe((steady_us() - sent) / 1_000_000)
+        refused = [result for result in results if result.error is not None]
+        if refused:
+            raise CommitRefused(str(refused[0].error))
+        return sent
 
     def _read(self) -> None:
         first = self._consumer.poll(_POLL_S)
@@ -193,11 +216,30 @@ class Requests:
     def _on_revoke(self, _consumer: Any, partitions: list[TopicPartition]) -> None:
         if self._abandoned:
             return
-        release = self._owner.released([found.partition for found in partitions])
-        asyncio.run_coroutine_threadsafe(release, self._loop).result(RELEASE_TIMEOUT_S)
+        states = self._wait_for(self._owner.released([found.partition for found in partitions]))
+        self._refuse_commits("partitions were released")
+        if states:
+            try:
+                self._commit(states)
+            except CommitRefused as refused:
+                log.warning("last_commit_refused", error=str(refused), partitions=sorted(states))
 
-    def _on_lost(self, _consumer: Any, partitions: Iterable[TopicPartition]) -> None:
-        self._tell(self._owner.lost, [found.partition for found in partitions])
+    def _on_lost(self, _consumer: Any, partitions: list[TopicPartition]) -> None:
+        if not self._abandoned:
+            self._wait_for(self._owner.lost([found.partition for found in partitions]))
+            self._refuse_commits("partitions were lost")
+
+    def _wait_for(self, doing: Coroutine[Any, Any, Any]) -> Any:
+        return asyncio.run_coroutine_threadsafe(doing, self._loop).result(RELEASE_TIMEOUT_S)
 
     def _tell(self, what: Any, *arguments: Any) -> None:
         self._loop.call_soon_threadsafe(what, *arguments)
+
+
+def _resolve(done: "asyncio.Future[int]", sent_us: int, error: CommitRefused | None) -> None:
+    if done.cancelled():
+        return
+    if error is None:
+        done.set_result(sent_us)
+    else:
+        done.set_exception(error)

@@ -1,0 +1,256 @@
+"""What gateway tests are made of: a simulated venue and gateways as processes, requests in, reports out."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+from importlib import resources
+from pathlib import Path
+
+import httpx
+import msgspec
+from confluent_kafka import Consumer, Producer, TopicPartition
+
+from domain import ids, money
+from domain.messages import (
+    DeadLetter,
+    Operation,
+    OrderType,
+    ReportKind,
+    Side,
+    VenueReport,
+    VenueRequest,
+)
+from runtime import kafka, process, telemetry
+from runtime import topics as broker_topics
+from runtime.settings import PREFIX, Settings
+from schemas import codec, topics
+
+HERE = Path(__file__).parent
+PARTITIONS = 4
+
+
+def now_us() -> int:
+    return time.time_ns() // 1000
+
+
+class Rig:
+    """One venue under a name of its own, and as many gateways to it as wanted."""
+
+    def __init__(self, bootstrap: str, var: Path, name: str, **limits: int) -> None:
+        self.name = name
+        self.var = var
+        self.bootstrap = bootstrap
+        self.processes: list[subprocess.Popen[bytes]] = []
+        self.settings = Settings(bootstrap_servers=bootstrap, var=var, partitions=PARTITIONS)
+        broker_topics.create(self.settings, [topics.venue_requests(name), topics.VENUE_REPORTS, topics.DEAD_LETTERS])
+        self._instruments = var / "instruments.toml"
+        var.mkdir(parents=True, exist_ok=True)
+        built_in = resources.files("runtime").joinpath("instruments.toml").read_text()
+        self._instruments.write_text(built_in.replace('venue = "simulated"', f'venue = "{name}"'))
+        self._producer = Producer(kafka.producer(self.settings, transactional_id=f"test-{name}", linger_ms=0))
+        self._producer.init_transactions(10)
+        self._reader = Consumer(kafka.consumer(self.settings, f"test-{name}", auto_offset_reset="latest"))
+        self._sequence = 0
+        self.reports: list[VenueReport] = []
+        self._reads(topics.VENUE_REPORTS.name)
+        self.start_venue(**limits)
+
+    def _reads(self, topic: str) -> None:
+        ends = []
+        for partition in range(PARTITIONS):
+            low, high = self._reader.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)
+            ends.append(TopicPartition(topic, partition, high))
+        self._reader.assign(ends)
+
+    # ── processes ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def start_venue(self, port: int = 0, **limits: int) -> None:
+        arguments = ", ".join(f"{name}={value}" for name, value in {"port": port, **limits}.items())
+        code = f"from runtime import settings; from venue_gateways.simulator.server import main; main(settings.load(), {arguments})"
+        with (self.var / "simulator.log").open("ab") as output:
+            self.venue = subprocess.Popen(
+                [sys.executable, "-c", code],
+                stdout=subprocess.PIPE,
+                stderr=output,
+                env=self._environment(),
+                cwd=HERE.parent.parent,
+            )
+        assert self.venue.stdout is not None
+        self.url = self.venue.stdout.readline().decode().strip()
+        self.processes.append(self.venue)
+        self.credentials = self.var / "simulator" / "credentials.toml"
+
+    def start_gateway(self, gateway_id: str = "gateway-0", **more: str) -> subprocess.Popen[bytes]:
+        environment = self._environment(
+            venue_url=self.url,
+            venue_stream_url=self.url.replace("http", "ws") + "/ws-api/v3",
+            credentials=str(self.credentials),
+            gateway_id=gateway_id,
+            process_name=gateway_id,
+            **more,
+        )
+        with (self.var / f"{gateway_id}.log").open("ab") as output:
+            started = process.spawn(
+                [sys.executable, str(HERE / "gateway_process.py"), self.name], output=output, environment=environment
+            )
+        self.processes.append(started)
+        return started
+
+    def _environment(self, **more: str) -> dict[str, str]:
+        settings = {
+            "var": str(self.var),
+            "bootstrap_servers": self.bootstrap,
+            "partitions": str(PARTITIONS),
+            "instruments": str(self._instruments),
+            "session_timeout_ms": "7000",
+            **more,
+        }
+        own = {key: value for key, value in os.environ.items() if not key.startswith(PREFIX)}
+        venue = {"FILLSTREAM_SETTINGS": os.devnull, "PYTHONPATH": str(HERE.parent.parent)}
+        return own | venue | {PREFIX + key.upper(): value for key, value in settings.items()}
+
+    def close(self) -> None:
+        for started in self.processes:
+            started.kill()
+            started.wait()
+        if self.venue.stdout is not None:
+            self.venue.stdout.close()
+        self._reader.close()
+
+    def log(self, gateway_id: str = "gateway-0") -> str:
+        return (self.var / f"{gateway_id}.log").read_text()
+
+    def wait_for_log(self, text: str, gateway_id: str = "gateway-0", within_s: float = 20) -> None:
+        until(lambda: text in self.log(gateway_id), within_s, f"{text!r} in the log:\n{self.log(gateway_id)[-3000:]}")
+
+    def metric(self, name: str, gateway_id: str = "gateway-0") -> float:
+        """The sum of a metric's samples whose text begins with *name*."""
+        record = telemetry.read_run_file(self.var, gateway_id)
+        assert record is not None
+        lines = httpx.get(record.metrics).text.splitlines()
+        return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(name))
+
+    # ── the venue ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def lie(self, **plan: object) -> None:
+        """Set the venue's faults; none at all heals it."""
+        httpx.put(f"{self.url}/simulator/faults", content=msgspec.json.encode(plan)).raise_for_status()
+
+    def journal(self, event: str | None = None) -> list[dict[str, object]]:
+        """What the venue wrote down itself."""
+        lines = (self.var / "simulator" / "journal.jsonl").read_bytes().splitlines()
+        entries = [msgspec.json.decode(line) for line in lines]
+        return [entry for entry in entries if event in {None, entry["event"]}]
+
+    def placed(self) -> list[str]:
+        return [str(entry["client_order_id"]) for entry in self.journal("order_accepted")]
+
+    # ── requests and reports ───────────────────────────────────────────────────────────────────────────────────────
+
+    def order_id(self, order: str, partition: int = 0) -> str:
+        return ids.client_order_id(partition, ids.order_key("alice", f"{self.name}/{order}"), 0)
+
+    def request(self, operation: Operation, order: str, partition: int = 0, **fields: object) -> VenueRequest:
+        self._sequence += 1
+        made = {
+            "request_id": f"{order}-{self._sequence}",
+            "client_order_id": self.order_id(order, partition),
+            "user_id": "alice",
+            "order_id": order,
+            "venue": self.name,
+            "symbol": "BTC-USD",
+            "operation": operation,
+            "sequence": self._sequence,
+            "side": Side.BUY,
+            "order_type": OrderType.LIMIT,
+            "quantity": money.parse("0.001"),
+            "price": money.parse("20000"),
+            "requested_at": now_us(),
+        }
+        return VenueRequest(**(made | fields))
+
+    def place(self, order: str, partition: int = 0, **fields: object) -> VenueRequest:
+        """A limit order that rests far below the market, unless told otherwise."""
+        return self.request(Operation.PLACE, order, partition, **fields)
+
+    def cancel(self, order: str, partition: int = 0, **fields: object) -> VenueRequest:
+        return self.request(Operation.CANCEL, order, partition, **fields)
+
+    def query(self, order: str, partition: int = 0, **fields: object) -> VenueRequest:
+        return self.request(Operation.QUERY, order, partition, **fields)
+
+    def send(self, *requests: VenueRequest) -> None:
+        """Write *requests* in one transaction, as the agents do."""
+        self._producer.begin_transaction()
+        for request in requests:
+            partition, _, _ = ids.parse_client_order_id(request.client_order_id)
+            self._producer.produce(
+                topics.venue_requests(self.name).name, codec.encode(request), key=b"alice", partition=partition
+            )
+        self._producer.commit_transaction(10)
+
+    def send_raw(self, value: bytes | None, partition: int = 0) -> None:
+        self._producer.begin_transaction()
+        self._producer.produce(topics.venue_requests(self.name).name, value, key=b"raw", partition=partition)
+        self._producer.commit_transaction(10)
+
+    def read(self, seconds: float = 0.2) -> list[VenueReport]:
+        """Everything reported so far."""
+        give_up = time.monotonic() + seconds
+        while time.monotonic() < give_up:
+            for message in self._reader.consume(500, 0.05):
+                report = codec.decode(message.value(), VenueReport)
+                assert message.key() == report.client_order_id.encode()
+                assert message.partition() == ids.parse_client_order_id(report.client_order_id)[0]
+                if report.venue == self.name:
+                    self.reports.append(report)
+        return self.reports
+
+    def of(self, order: str, partition: int = 0) -> list[VenueReport]:
+        wanted = self.order_id(order, partition)
+        return [report for report in self.reports if report.client_order_id == wanted]
+
+    def kinds(self, order: str, partition: int = 0) -> list[ReportKind]:
+        return [report.kind for report in self.of(order, partition)]
+
+    def expect(self, order: str, *kinds: ReportKind, partition: int = 0, within_s: float = 15) -> list[VenueReport]:
+        """Wait until *order* has had reports of all *kinds*."""
+
+        def there() -> bool:
+            self.read()
+            return set(kinds) <= set(self.kinds(order, partition))
+
+        until(there, within_s, lambda: f"{kinds} for {order}, got {self.kinds(order, partition)}\n{self.log()[-3000:]}")
+        return self.of(order, partition)
+
+    def dead_letters(self) -> list[DeadLetter]:
+        reader = Consumer(kafka.consumer(self.settings, f"test-dead-{self.name}"))
+        reader.assign([TopicPartition(topics.DEAD_LETTERS.name, p, 0) for p in range(PARTITIONS)])
+        letters, quiet = [], 0
+        while quiet < 3:
+            messages = reader.consume(500, 0.3)
+            quiet = 0 if messages else quiet + 1
+            letters += [codec.decode(message.value(), DeadLetter) for message in messages if message.error() is None]
+        reader.close()
+        return [letter for letter in letters if letter.source_topic == topics.venue_requests(self.name).name]
+
+    def committed(self) -> dict[int, tuple[int, str]]:
+        reader = Consumer(kafka.consumer(self.settings, f"{topics.APPLICATION}-gateway-{self.name}"))
+        wanted = [TopicPartition(topics.venue_requests(self.name).name, p) for p in range(PARTITIONS)]
+        found = {tp.partition: (tp.offset, tp.metadata) for tp in reader.committed(wanted, timeout=10)}
+        reader.close()
+        return found
+
+
+def until(true: Callable[[], bool], within_s: float, what: str | Callable[[], str]) -> None:
+    give_up = time.monotonic() + within_s
+    while not true():
+        if time.monotonic() > give_up:
+            raise AssertionError(f"waited {within_s} s in vain for {what() if callable(what) else what}")
+        time.sleep(0.02)
+
+
+def kinds(reports: Iterable[VenueReport]) -> list[ReportKind]:
+    return [report.kind for report in reports]
