@@ -11,7 +11,7 @@ from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerialize
 from confluent_kafka.serialization import MessageField, SerializationContext
 
 from domain.messages import Message, OrderCommand, PlaceOrder, Tick
-from schemas import catalog, codec, registry
+from schemas import catalog, codec, registry, resolution
 from schemas.codec import Undecodable, UndecodableReason
 from tests.schemas import samples
 from tests.schemas.registry_server import Registry, serving
@@ -96,6 +96,14 @@ def test_a_schema_registered_elsewhere_is_fetched_once(server):
     assert server.requests == [f"GET /schemas/ids/{own}"]
 
 
+def test_the_same_schema_under_another_id_is_as_fast(server, monkeypatch):
+    registry.use(server.url)
+    own = server.add(json.dumps({**catalog.latest("tick"), "doc": "our own words"}))
+    monkeypatch.setattr(resolution.fastavro, "schemaless_reader", None)  # the long way
+    assert codec.decode(tick_of(own), Tick) == Tick(2)
+    assert refusal(tick_of(own) + b"\0", Tick) is UndecodableReason.TRAILING_BYTES
+
+
 def test_a_different_writer_schema_is_resolved(server):
     registry.use(server.url)
     schema = copy.deepcopy(catalog.latest("tick"))
@@ -154,6 +162,7 @@ def test_a_start_without_a_registry_says_what_to_do(server, monkeypatch):
     server.failing = True
     with pytest.raises(registry.RegistryError, match=r"127\.0\.0\.1.*can't be used.*schema_registry_url"):
         registry.use(server.url)
+    assert not [request for request in server.requests if request.endswith("/versions")]
     with pytest.raises(registry.RegistryError, match="ConnectError"):
         registry.use("http://127.0.0.1:9")
 
