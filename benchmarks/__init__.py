@@ -1,0 +1,1 @@
+"""How fast, measured: whole processes on a real broker."""
