@@ -34,11 +34,16 @@ class OrderRows(Rows[Order]):
         return [row for row in rows if row is not None]
 
     def due(self, now: int, limit: int) -> Iterator[tuple[bytes, Order]]:
-        """Takes orders off the timer heap whose time has come, at most *limit* of them."""
+        """Takes orders off the timer heap whose time has come, each once, at most *limit* of them.
+
+        An order that was stored several times with one timer is several times on the heap.
+        """
+        taken: set[bytes] = set()
         while self._timers and self._timers[0][0] <= now and limit > 0:
             at, key = heapq.heappop(self._timers)
-            order = self.get(key)
+            order = None if key in taken else self.get(key)
             if order is not None and order.timer_at == at and timers.due(order, now):
+                taken.add(key)
                 limit -= 1
                 yield key, order
 

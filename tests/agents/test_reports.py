@@ -2,14 +2,18 @@
 
 from domain import ids
 from domain.messages import (
+    AmendOrder,
     Answer,
     CancelOrder,
+    EventKind,
     Evidence,
     Liquidity,
     Operation,
     OrderCommand,
     OrderStatus,
+    PauseOrder,
     ReportKind,
+    TimeInForce,
     VenueReport,
 )
 from domain.money import parse
@@ -135,6 +139,22 @@ def test_a_cancel_waits_for_every_fill_that_the_venue_counts(worker):
 
     assert OrderStatus.CANCELED == worker.orders.find("alice", "o1").status
     assert parse("90200") == worker.balances.available("alice", "USD")
+
+
+def test_a_timer_fires_once_however_often_the_order_was_stored(worker):
+    good_till = (worker.now_ms + 5_000) * 1_000
+    worker.send(ORDER_COMMANDS, a_place(time_in_force=TimeInForce.GTD, good_till=good_till))
+    client_order_id = worker.requests[-1].client_order_id
+    worker.send(ORDER_COMMANDS, OrderCommand("p", "alice", 0, PauseOrder("o1")))
+    worker.send(VENUE_REPORTS, a_report(client_order_id, ReportKind.CANCELED, cumulative_quantity=0))
+    worker.send(ORDER_COMMANDS, OrderCommand("a", "alice", 0, AmendOrder("o1", price=parse("40000"))))
+    worker.send(ORDER_COMMANDS, OrderCommand("b", "alice", 0, AmendOrder("o1", price=parse("41000"))))
+    worker.events.clear()
+
+    worker.tick(seconds=6)
+
+    assert [EventKind.ORDER_EXPIRED] == [event.kind for event in worker.events]
+    assert parse("100000") == worker.balances.available("alice", "USD")
 
 
 def test_a_tick_that_can_not_be_read_is_buried(worker):
