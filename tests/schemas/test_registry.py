@@ -193,3 +193,11 @@ def in_the_range_of_datetimes(message):
     if isinstance(command, PlaceOrder):
         command = msgspec.structs.replace(command, good_till=None)
     return msgspec.structs.replace(message, command=command, issued_at=1_700_000_000_000_000, expires_at=None)
+
+
+def test_our_own_schemas_are_never_asked_for(server):
+    registry.use(server.url)
+    command = codec.encode(samples.message("order_command", 1))
+    server.requests.clear()
+    assert refusal(command, Tick) is UndecodableReason.WRONG_SCHEMA
+    assert server.requests == []
