@@ -3,6 +3,7 @@
 import collections
 import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -24,11 +25,13 @@ from tests.streaming.counting import Plan
 class Worker:
     """One process. Its log is at hand when a test wants to know why."""
 
-    def __init__(self, plan: Plan, log: Path) -> None:
+    def __init__(self, plan: Plan, log: Path, environment: dict[str, str]) -> None:
         self._log = log
         command = [sys.executable, "-m", "tests.streaming.counting", msgspec.json.encode(plan).decode()]
         with log.open("ab") as output:
-            self._process: subprocess.Popen[bytes] = process.spawn(command, output=output)
+            self._process: subprocess.Popen[bytes] = process.spawn(
+                command, output=output, environment=os.environ | environment
+            )
 
     @property
     def running(self) -> bool:
@@ -77,9 +80,11 @@ class Fleet:
             if worker.running:
                 worker.kill()
 
-    def start(self, worker: str = "worker-0", **changes: object) -> Worker:
+    def start(
+        self, worker: str = "worker-0", *, environment: dict[str, str] | None = None, **changes: object
+    ) -> Worker:
         plan = msgspec.structs.replace(self.plan, worker=worker, **changes)
-        started = Worker(plan, self._folder / f"{worker}-{len(self._workers)}.log")
+        started = Worker(plan, self._folder / f"{worker}-{len(self._workers)}.log", environment or {})
         self._workers.append(started)
         return started
 
