@@ -3,10 +3,10 @@
 from collections import deque
 from typing import Any
 
-from streaming.table import Rows
 from typing_extensions import override
 
 from domain.state import FirstAnswer
+from streaming.table import Rows
 
 
 class AnswerRows(Rows[FirstAnswer]):

@@ -3,12 +3,12 @@
 from collections.abc import Iterable
 from typing import Any
 
-from streaming.table import Rows
 from typing_extensions import override
 
 from domain import ledger
 from domain.messages import JournalEntry
 from domain.state import Balance
+from streaming.table import Rows
 
 
 def balance_key(owner: str, asset: str) -> bytes:

@@ -4,12 +4,12 @@ import heapq
 from collections.abc import Iterator
 from typing import Any
 
-from streaming.table import Rows
 from typing_extensions import override
 
 from domain import ids, timers
 from domain.lifecycle import LIVE
 from domain.state import Order
+from streaming.table import Rows
 
 
 class OrderRows(Rows[Order]):
