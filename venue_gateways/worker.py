@@ -20,8 +20,8 @@ log = structlog.get_logger()
 
 def main(settings: Settings, venue: str) -> int:
     """Run a gateway to *venue* until SIGTERM or Ctrl-C; the exit code says how that went."""
-    telemetry.start(settings, f"gateway-{venue}")
     try:
+        telemetry.start(settings, f"gateway-{venue}")
         url, stream_url = venues.addresses(venue, settings)
         adapter = venues.find(venue).make(venue, credentials.load(settings.credentials), settings)
         uvloop.run(_run(settings, adapter, url, stream_url))

@@ -26,6 +26,7 @@ from runtime import kafka, process, telemetry
 from runtime import topics as broker_topics
 from runtime.settings import PREFIX, Settings
 from schemas import codec, topics
+from venue_gateways.binance.signing import HmacSigner, signed_query
 
 HERE = Path(__file__).parent
 PARTITIONS = 4
@@ -60,7 +61,7 @@ class Rig:
     def _reads(self, topic: str) -> None:
         ends = []
         for partition in range(PARTITIONS):
-            low, high = self._reader.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)
+            _, high = self._reader.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)
             ends.append(TopicPartition(topic, partition, high))
         self._reader.assign(ends)
 
@@ -68,7 +69,8 @@ class Rig:
 
     def start_venue(self, port: int = 0, **limits: int) -> None:
         arguments = ", ".join(f"{name}={value}" for name, value in {"port": port, **limits}.items())
-        code = f"from runtime import settings; from venue_gateways.simulator.server import main; main(settings.load(), {arguments})"
+        imports = "from runtime import settings; from venue_gateways.simulator.server import main"
+        code = f"{imports}; main(settings.load(), {arguments})"
         with (self.var / "simulator.log").open("ab") as output:
             self.venue = subprocess.Popen(
                 [sys.executable, "-c", code],
@@ -83,14 +85,14 @@ class Rig:
         self.credentials = self.var / "simulator" / "credentials.toml"
 
     def start_gateway(self, gateway_id: str = "gateway-0", **more: str) -> subprocess.Popen[bytes]:
-        environment = self._environment(
-            venue_url=self.url,
-            venue_stream_url=self.url.replace("http", "ws") + "/ws-api/v3",
-            credentials=str(self.credentials),
-            gateway_id=gateway_id,
-            process_name=gateway_id,
-            **more,
-        )
+        usual = {
+            "venue_url": self.url,
+            "venue_stream_url": self.url.replace("http", "ws") + "/ws-api/v3",
+            "credentials": str(self.credentials),
+            "gateway_id": gateway_id,
+            "process_name": gateway_id,
+        }
+        environment = self._environment(**usual | more)
         with (self.var / f"{gateway_id}.log").open("ab") as output:
             started = process.spawn(
                 [sys.executable, str(HERE / "gateway_process.py"), self.name], output=output, environment=environment
@@ -146,6 +148,19 @@ class Rig:
 
     def placed(self) -> list[str]:
         return [str(entry["client_order_id"]) for entry in self.journal("order_accepted")]
+
+    def order_by_hand(self, client_order_id: str, method: str = "POST") -> None:
+        """Somebody places, or cancels, an order on the same account without us."""
+        key, secret = (self.credentials.read_text().split(f'{name} = "')[1].split('"')[0] for name in ("key", "secret"))
+        parameters = [("symbol", "BTCUSD"), ("timestamp", str(now_us() // 1000))]
+        if method == "POST":
+            parameters += [("side", "BUY"), ("type", "LIMIT"), ("timeInForce", "GTC"), ("quantity", "0.001")]
+            parameters += [("price", "20000"), ("newClientOrderId", client_order_id)]
+        else:
+            parameters.append(("origClientOrderId", client_order_id))
+        query = signed_query(parameters, HmacSigner(secret))
+        answer = httpx.request(method, f"{self.url}/api/v3/order?{query}", headers={"X-MBX-APIKEY": key})
+        assert answer.status_code == 200, answer.text
 
     # ── requests and reports ───────────────────────────────────────────────────────────────────────────────────────
 
