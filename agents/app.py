@@ -5,9 +5,6 @@ from typing import Any
 
 import faust
 from confluent_kafka import Producer
-from streaming.app import application, input_topic
-from streaming.lane import Lane
-from streaming.table import Table
 
 from agents import desk, orders, reports
 from agents.desk import Books
@@ -16,6 +13,9 @@ from domain.messages import Tick
 from runtime import kafka
 from runtime.settings import Settings
 from schemas import codec, topics
+from streaming.app import application, input_topic
+from streaming.lane import Lane
+from streaming.table import Table
 from tables.answers import AnswerRows
 from tables.balances import BalanceRows
 from tables.orders import OrderRows

@@ -2,9 +2,6 @@
 
 from typing import Final
 
-from streaming.chunk import Chunk, Record
-from streaming.table import Table
-
 from agents import metrics
 from domain import commands, decision, money
 from domain.decision import Cause, Decision, Policy
@@ -12,6 +9,8 @@ from domain.instruments import Rulebook
 from domain.messages import Answer, DeadLetter, OrderEvent
 from domain.state import FirstAnswer
 from schemas import codec, topics
+from streaming.chunk import Chunk, Record
+from streaming.table import Table
 from tables.answers import AnswerRows
 from tables.balances import BalanceRows
 from tables.orders import OrderRows

@@ -2,11 +2,10 @@
 
 from typing import TypeVar
 
-from streaming.chunk import Chunk, Record
-
 from agents.desk import Books, Desk
 from agents.routing import partition_of
 from domain import commands, ids
+from domain.decision import Decision
 from domain.messages import (
     AmendOrder,
     Answer,
@@ -20,6 +19,7 @@ from domain.messages import (
 )
 from domain.state import FirstAnswer
 from schemas import codec
+from streaming.chunk import Chunk, Record
 
 MessageT = TypeVar("MessageT", OrderCommand, Transfer)
 
@@ -95,7 +95,7 @@ def _first_placement(desk: Desk, command: OrderCommand) -> FirstAnswer | None:
     return desk.answers.get(key)
 
 
-def _decide(desk: Desk, decided: commands.Decision, command: OrderCommand) -> None:
+def _decide(desk: Desk, decided: Decision, command: OrderCommand) -> None:
     user_id, asked = command.user_id, command.command
     match asked:
         case PlaceOrder():

@@ -2,13 +2,12 @@
 
 from typing import Final
 
-from streaming.chunk import Chunk, Record
-
 from agents.desk import Books, Desk
 from domain import ids, reports, timers
 from domain.messages import Answer, Tick, VenueReport
 from domain.state import FirstAnswer
 from schemas import codec
+from streaming.chunk import Chunk, Record
 
 #: What one tick does at most, so that a flood of timers can't hold up a partition; the rest waits for the next tick.
 TIMERS_PER_TICK_MAX: Final = 2_000

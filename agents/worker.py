@@ -1,10 +1,9 @@
 """The worker process: one member of the group that owns the partitions."""
 
-from streaming.app import run
-
 from agents import app
 from runtime import instruments, telemetry, topics
 from runtime.settings import Settings
+from streaming.app import run
 
 
 def main(settings: Settings) -> int:
