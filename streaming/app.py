@@ -66,7 +66,7 @@ def application(settings: Settings, name: str = topics.APPLICATION) -> App:
         broker_heartbeat_interval=session_s / 10,
         broker_rebalance_timeout=max(60.0, session_s),
         broker_request_timeout=max(40.0, session_s),
-        broker_max_poll_interval=_HOUR_S,
+        broker_max_poll_interval=300.0,  # an agent that never returns loses its partitions
         consumer_auto_offset_reset="earliest",
         # topics are made and checked by runtime.topics; Faust makes none
         topic_partitions=settings.partitions,

@@ -29,6 +29,17 @@ _PUBLISH_EVERY_S: Final = 1.0
 _PUBLISH_WITHIN_S: Final = 3.0
 
 
+class _Opening:
+    """A partition on its way to being owned: being fenced and restored, until it is no longer *wanted*."""
+
+    __slots__ = ("number", "task", "wanted")
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.wanted = True
+        self.task: asyncio.Task[None] | None = None
+
+
 class Lane:
     """Runs chunks of the application's inputs through its agents, each exactly once, one transaction a chunk.
 
@@ -48,8 +59,7 @@ class Lane:
         self._positions = positions.name
         self._pace = Pace(_PROCESS_BUDGET_S, settings.chunk_records_max)
         self._live: dict[int, Partition] = {}
-        self._opening: dict[int, asyncio.Task[None]] = {}
-        self._assigned: Mapping[int, frozenset[str]] = {}
+        self._opening: dict[int, _Opening] = {}
         self._flowing = False
         self._published: dict[TP, int] = {}
         self._openers = ThreadPoolExecutor(min(_OPENED_AT_ONCE_MAX, settings.partitions), "lane-open")
@@ -76,10 +86,11 @@ class Lane:
 
         *process* changes rows and emits; it must not wait. What it raises ends the process, with nothing committed.
         """
-        async for event in stream.events():
-            partition = self._live.get(event.message.partition)
-            if partition is not None:  # else it was fetched before a rebalance, and its new owner fetches it again
-                partition.offer(event.message.topic, event.value, process)
+        with failure.stops("agent_failed"):  # Faust would start it again, past what it had in hand
+            async for event in stream.events():
+                partition = self._live.get(event.message.partition)
+                if partition is not None:  # else it was fetched before a rebalance; its new owner fetches it again
+                    partition.offer(event.message.topic, event.value, process)
 
     async def rest(self) -> None:
         """Finishes the transactions that are open and starts no other until the next assignment."""
@@ -89,7 +100,8 @@ class Lane:
     async def close(self) -> None:
         """Rests for good, and tells lag tools where everything stands, if that can be had in little time."""
         await self.rest()
-        self._assigned = {}
+        for opening in self._opening.values():
+            opening.wanted = False
         self._openers.shutdown(wait=False, cancel_futures=True)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._publish(), _PUBLISH_WITHIN_S)
@@ -111,34 +123,44 @@ class Lane:
 
         Lets go of what it no longer owns, opens what is new in the background, and lets the rest flow on.
         """
-        self._assigned = _copartitioned(assigned)
-        for number in self._live.keys() - self._assigned.keys():
+        inputs = _copartitioned(assigned)
+        for number in self._live.keys() - inputs.keys():
             self._live.pop(number).close()
             for table in self._tables:
                 table.detach(number)
-        for number in self._assigned.keys() - self._live.keys() - self._opening.keys():
-            self._opening[number] = asyncio.create_task(self._open(number))
+        for number in self._opening.keys() - inputs.keys():
+            self._opening[number].wanted = False
+        for number in inputs.keys() - self._live.keys():
+            self._ensure_opening(number, sorted(inputs[number]))
         self._flowing = True
         for partition in self._live.values():
             partition.resume()
         metrics.PARTITIONS.set(len(self._live))
-        log.info("partitions_assigned", live=sorted(self._live), opening=sorted(self._opening))
+        log.info("partitions_assigned", live=sorted(self._live), opening=sorted(inputs.keys() - self._live.keys()))
 
-    async def _open(self, number: int) -> None:
+    def _ensure_opening(self, number: int, inputs: Sequence[str]) -> None:
+        """Starts to open the partition, unless that is under way already."""
+        former = self._opening.get(number)
+        if former is None or not former.wanted:  # one that went and came back: another has had it since it was fenced
+            opening = self._opening[number] = _Opening(number)
+            opening.task = asyncio.create_task(self._open(opening, inputs, former))
+
+    async def _open(self, opening: _Opening, inputs: Sequence[str], former: _Opening | None) -> None:
         """Fences whoever had the partition before, restores its tables, and lets it flow."""
-        loop = asyncio.get_running_loop()
+        if former is not None and former.task is not None:
+            await asyncio.wait([former.task])  # else the former could fence the latter
+        number, loop = opening.number, asyncio.get_running_loop()
         try:
-            writer, restored = await loop.run_in_executor(self._openers, self._fence_and_restore, number)
+            writer, restored = await loop.run_in_executor(self._openers, self._fence_and_restore, opening, inputs)
         except Abandoned:
             return
         except (RestoreError, KafkaException) as error:
             failure.stop("partition_not_restored", partition=number, reason=str(error))
         except Exception as error:  # noqa: BLE001  # a worker that owns a partition and doesn't process it is worse
             failure.stop("partition_not_restored", error, partition=number)
-        finally:
-            del self._opening[number]
-        if number not in self._assigned:
+        if not opening.wanted:
             return
+        del self._opening[number]
         for table, rows in zip(self._tables, restored.rows, strict=True):
             table.attach(number, rows)
         partition = self._live[number] = Partition(
@@ -148,15 +170,14 @@ class Lane:
         if self._flowing:
             partition.resume()
 
-    def _fence_and_restore(self, number: int) -> tuple[Writer, Restored]:
+    def _fence_and_restore(self, opening: _Opening, inputs: Sequence[str]) -> tuple[Writer, Restored]:
         """Runs in a thread."""
-        inputs = self._assigned.get(number, frozenset())
 
         def wanted() -> bool:
-            return number in self._assigned
+            return opening.wanted
 
-        writer = Writer(self._settings, f"{self._app.conf.id}-{number}", wanted)
-        return writer, restore(self._settings, self._tables, self._positions, number, sorted(inputs), wanted)
+        writer = Writer(self._settings, f"{self._app.conf.id}-{opening.number}", wanted)
+        return writer, restore(self._settings, self._tables, self._positions, opening.number, inputs, wanted)
 
 
 def _copartitioned(assigned: Iterable[TP]) -> Mapping[int, frozenset[str]]:

@@ -111,6 +111,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Fa
         consumer = self._ensure_consumer()
         if consumer._closed:  # noqa: SLF001  # as Faust does
             raise ConsumerStoppedError
+        consumer._coordinator.check_errors()  # noqa: SLF001  # as aiokafka does: it waits until its errors are noticed
         with consumer._subscription.fetch_context():  # noqa: SLF001  # as Faust does: it shows that we are not idle
             if not self._admissions:
                 with contextlib.suppress(asyncio.TimeoutError):
