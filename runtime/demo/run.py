@@ -104,7 +104,11 @@ class Run:
         self.phase = "funding users"
         self._publish(plan.transfers)
         if not self._wait(self._all_answered, FUND_S):
-            raise Unavailable(f"transfers are not answered within {FUND_S:g} s: see the logs under var/demo/state/log")
+            left = settle.unanswered(self.sent, self.watcher.mirror)
+            places = ", ".join(sorted({f"{sent.topic}[{sent.partition}]" for sent in left}))
+            raise Unavailable(
+                f"{len(left)} transfers in {places} are not answered within {FUND_S:g} s: see {self._folder}/state/log"
+            )
         self.phase = "trading"
         killer = Killer(shape.commands / shape.rate, self._alive) if kill else None
         if killer is not None:
@@ -173,7 +177,7 @@ class Run:
         return True
 
     def _all_answered(self) -> bool:
-        return not settle.unrest(self.sent, self.watcher.mirror, self.journal).unanswered
+        return not settle.unanswered(self.sent, self.watcher.mirror)
 
     def _unrest(self) -> tuple[Unrest, int]:
         self._pause()

@@ -35,12 +35,17 @@ class Unrest(msgspec.Struct, frozen=True):
         )
 
 
+def unanswered(sent: Collection[Sent], mirror: Mirror) -> list[Sent]:
+    """The records that are due an answer and have none yet."""
+    due = (one for one in sent if one.expect not in {Expect.DEAD_LETTER, Expect.REFUSED})
+    return [one for one in due if (one.topic, one.partition, one.offset) not in mirror.answered_us]
+
+
 def unrest(sent: Collection[Sent], mirror: Mirror, journal: Journal) -> Unrest:
     """What is left to do, by the producer's log, the events so far, and the venue's journal."""
-    due = [s for s in sent if s.expect not in {Expect.DEAD_LETTER, Expect.REFUSED}]
     statuses = mirror.statuses()
     return Unrest(
-        unanswered=sum((s.topic, s.partition, s.offset) not in mirror.answered_us for s in due),
+        unanswered=len(unanswered(sent, mirror)),
         moving=sum(count for status, count in statuses.items() if status not in AT_REST and status != "UNKNOWN"),
         unbooked=max(0, journal.fills - len(mirror.filled_us)),
         unknown=statuses["UNKNOWN"],
