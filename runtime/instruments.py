@@ -13,8 +13,16 @@ _AMOUNTS = ("tick_size", "lot_size", "quantity_min", "quantity_max", "price_max"
 
 def load(path: Path | None = None) -> Rulebook:
     """The rulebook in the file at *path*, or the built-in one. Raises SettingsError naming the symbol at fault."""
-    text = path.read_text() if path else resources.files("runtime").joinpath("instruments.toml").read_text()
-    return Rulebook(_instrument(row) for row in tomllib.loads(text).get("instrument", []))
+    try:
+        text = path.read_text() if path else resources.files("runtime").joinpath("instruments.toml").read_text()
+        rows = tomllib.loads(text).get("instrument", [])
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"instruments can't be read: {error}") from error
+    instruments = [_instrument(row) for row in rows]
+    try:
+        return Rulebook(instruments)
+    except ValueError as error:
+        raise SettingsError(f"instruments: {error}") from error
 
 
 def _instrument(row: dict[str, str]) -> Instrument:
@@ -22,5 +30,7 @@ def _instrument(row: dict[str, str]) -> Instrument:
         base, _, quote = row["symbol"].partition("-")
         amounts = {name: money.parse(row[name]) for name in _AMOUNTS}
         return Instrument(venue=row["venue"], symbol=row["symbol"], base=base, quote=quote, **amounts)
-    except (KeyError, ValueError) as error:
-        raise SettingsError(f"instrument {row.get('symbol', row)!r}: {error!r}") from error
+    except KeyError as error:
+        raise SettingsError(f"instrument {row.get('symbol', row)!r} lacks {error}") from error
+    except ValueError as error:
+        raise SettingsError(f"instrument {row.get('symbol', row)!r}: {error}") from error

@@ -2,7 +2,9 @@
 
 from typing import Any, Final
 
+from runtime.exits import Unavailable
 from runtime.settings import Settings
+from schemas import registry
 
 #: librdkafka's default partitioner (CRC-32) would send a user's orders to a partition that doesn't own them: Java's
 #: clients and Faust use murmur2.
@@ -40,3 +42,12 @@ def consumer(settings: Settings, group: str, **more: Any) -> dict[str, Any]:
         auto_offset_reset="earliest",
         enable_auto_commit=False,
     ) | {name.replace("_", "."): value for name, value in more.items()}
+
+
+def take_schema_ids(settings: Settings) -> None:
+    """Schemas get the ids of the configured registry, if there is one. Raises Unavailable if it can't be used."""
+    if settings.schema_registry_url is not None:
+        try:
+            registry.use(settings.schema_registry_url)
+        except registry.RegistryError as error:
+            raise Unavailable(str(error)) from error

@@ -6,8 +6,8 @@ import signal
 import structlog
 import uvloop
 
-from runtime import telemetry
-from runtime.exits import Exit
+from runtime import kafka, telemetry
+from runtime.exits import Exit, Unavailable
 from runtime.settings import Settings, SettingsError
 from venue_gateways import credentials, venues
 from venue_gateways.gateway import Gateway
@@ -22,12 +22,15 @@ def main(settings: Settings, venue: str) -> int:
     """Run a gateway to *venue* until SIGTERM or Ctrl-C; the exit code says how that went."""
     try:
         telemetry.start(settings, f"gateway-{venue}")
+        kafka.take_schema_ids(settings)
         url, stream_url = venues.addresses(venue, settings)
         adapter = venues.find(venue).make(venue, credentials.load(settings.credentials), settings)
         uvloop.run(_run(settings, adapter, url, stream_url))
     except (SettingsError, LeaseTooShort) as error:
         log.error("settings_unusable", error=str(error))  # noqa: TRY400  # what to do is in the message
         return Exit.USAGE
+    except Unavailable:
+        raise  # the command says what is missing
     except Exception:
         log.exception("gateway_died")
         return Exit.INTERNAL
