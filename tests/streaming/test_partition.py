@@ -1,6 +1,7 @@
 """A partition takes what waits, skips what it had, fetches again what is missing, and merges what piles up."""
 
 import asyncio
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
@@ -26,7 +27,9 @@ class Bench:
     def __init__(self, monkeypatch, next_offset=0, records_max=100):
         self.admitted, self.taken, self.written, self.stops = [], [], [], []
         self.rows = Rows(Balance, Fingerprint("counts"), {})
-        self.release = None
+        self.fault = None
+        self.committing = threading.Event()
+        self.committing.set()
         restored = Restored(rows=[self.rows], stored_offsets={}, next_offsets={"in": next_offset, "other": 0})
         self.partition = Partition(
             3,
@@ -44,9 +47,10 @@ class Bench:
 
     def write(self, outgoing, partition):
         assert partition == 3
+        assert self.committing.wait(5)
+        if self.fault is not None:
+            raise self.fault
         self.written.append(outgoing)
-        if isinstance(self.release, Exception):
-            raise self.release
 
     def admit(self, topic, partition, offset):
         self.admitted.append(Admission(topic, partition, offset))
@@ -208,7 +212,7 @@ async def test_a_resting_partition_finishes_and_takes_nothing_more(bench):
 
 @pytest.mark.parametrize(("fault", "event"), [(Fenced(), "partition_fenced"), (RuntimeError("broken"), "chunk_failed")])
 async def test_a_failed_commit_stops_the_process(bench, fault, event):
-    bench.release = fault
+    bench.fault = fault
     bench.offer(0, 1)
     with pytest.raises(Stopped):
         await bench.partition._turn
