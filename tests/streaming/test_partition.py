@@ -210,6 +210,18 @@ async def test_a_resting_partition_finishes_and_takes_nothing_more(bench):
     assert [(each.topic, each.offset) for each in bench.admitted[2:]] == [("in", 2), ("other", 0)]
 
 
+async def test_rest_is_over_when_the_open_transaction_is(bench):
+    bench.committing.clear()
+    bench.offer(0, 2)
+    await asyncio.sleep(0)
+    rest = asyncio.create_task(bench.partition.rest())
+    _, pending = await asyncio.wait([rest], timeout=0.05)
+    assert pending
+    bench.committing.set()
+    await rest
+    assert bench.outputs() == [[0, 1]]
+
+
 @pytest.mark.parametrize(("fault", "event"), [(Fenced(), "partition_fenced"), (RuntimeError("broken"), "chunk_failed")])
 async def test_a_failed_commit_stops_the_process(bench, fault, event):
     bench.fault = fault
