@@ -144,11 +144,11 @@ async def test_an_event_that_nothing_overtakes_comes_nevertheless():
 
 
 async def test_an_event_may_be_late():
-    box = outbox(stream_delay=1.0, stream_delay_ms=30, times={"stream_delay": 1})
+    box = outbox(stream_delay=1.0, stream_delay_ms=300, times={"stream_delay": 1})
     box.deliver(b"1")
     box.deliver(b"2")
     assert await sent(box) == [b"2"]
-    assert await sent(box, 0.5) == [b"1"]
+    assert await sent(box, 2) == [b"1"]
 
 
 async def test_a_connection_may_be_cut_instead():

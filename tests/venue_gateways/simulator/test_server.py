@@ -64,7 +64,7 @@ async def test_the_journal_the_api_and_the_stream_say_the_same(serving):
                 more["timeInForce"] = ("GTC", "IOC", "FOK")[number % 3]
             assert (await client.place(side=side, newClientOrderId=f"x{number}", **more)).status_code == 200
         await client.call("DELETE", "openOrders", symbol="BTCUSD")
-        reports = await stream.silence()
+        reports = await stream.silence(1.5)
         orders = (await client.call("GET", "allOrders", symbol="BTCUSD", limit=1000)).json()
         trades = (await client.call("GET", "myTrades", symbol="BTCUSD", fromId=0, limit=1000)).json()
     accepted = {line["order_id"]: line for line in client.journal("order_accepted")}
@@ -178,14 +178,21 @@ async def test_a_stall_after_acceptance_is_only_slow(serving):
         await client.lie(stall_after=1.0, stall_ms=300)
         with pytest.raises(httpx.ReadTimeout):
             await with_timeout(client, 0.1)
-        assert await journaled(client) == ["x"]
+        await until(lambda: client.journal("order_accepted"))
         started = asyncio.get_running_loop().time()
         assert (await client.place()).status_code == 200
         assert asyncio.get_running_loop().time() - started >= 0.3
 
 
+async def until(holds, within_s=10):
+    """Wait until something *holds*."""
+    async with asyncio.timeout(within_s):
+        while not holds():  # noqa: ASYNC110  # what it looks at is a file
+            await asyncio.sleep(0.02)
+
+
 async def with_timeout(client, seconds, **parameters):
-    client.http.timeout = httpx.Timeout(seconds)
+    client.http.timeout = httpx.Timeout(5, read=seconds)
     try:
         return await client.place(newClientOrderId="x", **parameters)
     finally:
@@ -194,18 +201,17 @@ async def with_timeout(client, seconds, **parameters):
 
 async def test_a_stalled_request_may_be_performed_after_its_client_has_given_up(serving):
     async with serving(**STILL) as client:
-        await client.lie(stall_before=1.0, stall_ms=300)
+        await client.lie(stall_before=1.0, stall_ms=1_000)
         with pytest.raises(httpx.ReadTimeout):
             await with_timeout(client, 0.1)
         assert await journaled(client) == []
-        await asyncio.sleep(0.4)
-        assert await journaled(client) == ["x"]
+        await until(lambda: client.journal("order_accepted"))
 
 
 async def test_a_stalled_request_whose_time_has_run_out_is_refused(serving):
     async with serving(**STILL) as client:
         await client.lie(stall_before=1.0, stall_ms=300)
-        reply = await client.place(recvWindow=200)
+        reply = await client.place(recvWindow=250)
         assert (reply.status_code, reply.json()["code"]) == (400, -1021)
         assert await journaled(client) == []
 
@@ -232,9 +238,9 @@ async def test_a_request_may_be_delayed(serving):
 
 async def test_fills_may_come_before_the_acknowledgement(serving):
     async with serving(**STILL) as client, client.stream() as stream:
-        await client.lie(hold=1.0, hold_ms=400)
+        await client.lie(hold=1.0, hold_ms=1_500)
         placing = asyncio.create_task(client.place(type="MARKET"))
-        reports = await stream.reports(2, timeout_s=0.3)
+        reports = await stream.reports(2, timeout_s=1.4)
         assert [report["x"] for report in reports] == ["NEW", "TRADE"]
         assert not placing.done()
         assert (await placing).json()["status"] == "FILLED"
@@ -242,12 +248,12 @@ async def test_fills_may_come_before_the_acknowledgement(serving):
 
 async def test_an_accepted_order_may_not_be_found_for_a_while(serving):
     async with serving(**STILL) as client:
-        await client.lie(hide=1.0, hide_ms=300)
+        await client.lie(hide=1.0, hide_ms=1_500)
         await client.place(newClientOrderId="x")
         query = {"symbol": "BTCUSD", "origClientOrderId": "x"}
         assert (await client.call("GET", "order", **query)).json()["code"] == -2013
         assert (await client.call("GET", "openOrders")).json() == []
-        await asyncio.sleep(0.35)
+        await asyncio.sleep(1.5)
         assert (await client.call("GET", "order", **query)).json()["status"] == "NEW"
         assert len((await client.call("GET", "openOrders")).json()) == 1
 
@@ -268,14 +274,14 @@ async def test_the_list_of_open_orders_may_be_empty(serving):
         ({"stream_duplicate": 1.0}, [1, 1, 2, 2]),
         ({"stream_loss": 1.0, "times": {"stream_loss": 1}}, [2]),
         ({"stream_reorder": 1.0, "times": {"stream_reorder": 1}}, [2, 1]),
-        ({"stream_delay": 1.0, "stream_delay_ms": 100, "times": {"stream_delay": 1}}, [2, 1]),
+        ({"stream_delay": 1.0, "stream_delay_ms": 300, "times": {"stream_delay": 1}}, [2, 1]),
     ],
 )
 async def test_the_stream_may_repeat_lose_reorder_and_delay(serving, plan, numbers):
     async with serving(**STILL) as client, client.stream() as stream:
         await client.lie(**plan)
         await client.place(type="MARKET", quantity="0.001")
-        assert [report["I"] for report in await stream.silence()] == numbers
+        assert [report["I"] for report in await stream.silence(1.0)] == numbers
 
 
 async def test_the_stream_may_be_cut(serving):
