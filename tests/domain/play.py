@@ -28,6 +28,7 @@ from domain.messages import (
     OrderStatus,
     OrderType,
     PauseOrder,
+    PlaceOrder,
     ReportKind,
     ResumeOrder,
     Side,
@@ -36,6 +37,7 @@ from domain.messages import (
     Transfer,
     TransferDirection,
     VenueReport,
+    VenueRequest,
 )
 from domain.reasons import Reason
 from domain.state import Order
@@ -58,6 +60,7 @@ KINDS: Final[dict[str, dict[str, Any]]] = {
     "stop": {"order_type": OrderType.STOP},
     "stop limit": {"order_type": OrderType.STOP_LIMIT},
 }
+NEVER: Final = 1 << 62
 _PRICED: Final = (OrderType.LIMIT, OrderType.STOP_LIMIT)
 
 
@@ -73,6 +76,8 @@ class Play:
         self.venue = Venue()
         self.venue.now = self.world.now
         self.given: list[tuple[int, OrderCommand | Transfer]] = []
+        self._deadlines: dict[tuple[str, str], int | None] = {}
+        self._send_before: dict[str, int] = {}
         self._numbers = 0
         for user in USERS:
             for asset, amount in (("USD", "400"), ("BTC", "3"), ("ETH", "3")):
@@ -134,7 +139,11 @@ class Play:
     # ── what the gateway and the venue do ───────────────────────────────────────────────────────────────────────────
 
     def gateway_works(self, index: int, chance: int, part: int, lag: int) -> None:
-        self.venue.work(pick(sorted(self.venue.queues), index), chance, part, lag)
+        client_order_id = pick(sorted(self.venue.queues), index)
+        placing = self.venue.queues[client_order_id][0].operation is Operation.PLACE
+        self.venue.work(client_order_id, chance, part, lag)
+        if placing and self.venue.last_sent.get(client_order_id) == self.world.now:
+            assert self.world.now < self._send_before.get(client_order_id, self.world.now + 1), "sent too late"
 
     def venue_trades(self, index: int, part: int, better: int, fee: int, lag: int) -> None:
         self.venue.trade(pick(self.venue.open_orders(), index), part, better, fee, lag)
@@ -176,6 +185,16 @@ class Play:
         self.venue.pass_time(self.world.now)
         self._take(Tick(self.world.now))
 
+    def a_quiet_while_passes(self, wait: int, rounds: int) -> None:
+        """Time goes by in steps; the gateway does nothing but look-ups meanwhile, and answers them."""
+        for _ in range(rounds):
+            self.time_passes(wait)
+            for name, queue in list(self.venue.queues.items()):
+                while queue and queue[0].operation is Operation.QUERY:
+                    self.venue.work(name, 0, 0)
+            for name in list(self.venue.answers):
+                self.answers_come(sorted(self.venue.answers).index(name), 100)
+
     # ── how it is done ──────────────────────────────────────────────────────────────────────────────────────────────
 
     def _number(self) -> int:
@@ -184,7 +203,14 @@ class Play:
 
     def _command(self, user: str, command: Command, deadline: int | None = None) -> None:
         expires_at = None if deadline is None else self.world.now + deadline
+        before = dict(self._deadlines)
+        if isinstance(command, PlaceOrder | ResumeOrder | AmendOrder):
+            self._deadlines[user, command.order_id] = expires_at
         self._give(OrderCommand(f"command {self._number()}", user, self.world.now, command, expires_at))
+        if self.world.events[-1].answer is Answer.REJECTED:
+            self._deadlines = before
+        else:
+            assert deadline is None or deadline > 0, "accepted after its deadline"
 
     def _give(self, message: OrderCommand | Transfer) -> None:
         self.given.append((self.world.now, message))
@@ -198,14 +224,15 @@ class Play:
         decided = self.world.take(message)
         for request in decided.requests:
             if request.operation is Operation.PLACE and self.world.honest:
-                self._check_placement(request.client_order_id)
+                self._check_placement(request)
         self.venue.queue(decided.requests)
         return decided
 
     # ── what must hold ──────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _check_placement(self, client_order_id: str) -> None:
+    def _check_placement(self, request: VenueRequest) -> None:
         """A client order ID is placed again only after enough looks, past the bound, found nothing; and it is true."""
+        client_order_id = request.client_order_id
         sent_at = self.venue.last_sent.get(client_order_id)
         assert not self.venue.may_execute(client_order_id), "placed while the last placement may still execute"
         assert not self.venue.orders.get(client_order_id), "placed although the last placement arrived"
@@ -213,6 +240,9 @@ class Play:
             looks = self.venue.negative_looks.get(client_order_id, set())
             late = [at for _, at in looks if at >= sent_at + POLICY.unknown_bound_us]
             assert len(late) >= POLICY.looks_min, "placed again without a quorum past the bound"
+        order = self.world.orders[ids.order_key(request.user_id, request.order_id)]
+        ends = [self._deadlines.get((request.user_id, request.order_id)), order.good_till]
+        self._send_before[client_order_id] = min((at for at in ends if at is not None), default=NEVER)
 
     def check(self) -> None:
         """What must hold after every step."""
@@ -357,7 +387,7 @@ _PARTS: Final = [0, 1, 2, 3, 4]
 _CHANCES: Final = [0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
 _QUANTITIES: Final = ["1", "2", "0.5", "0.333"]
 _PRICES: Final = ["100", "90", "110", "99.99"]
-_DEADLINES: Final = [None, None, None, 1_000, 5 * SECOND_US, 60 * SECOND_US]
+_DEADLINES: Final = [None, None, None, None, 0, 1_000, 5 * SECOND_US, 60 * SECOND_US]
 _WAITS: Final = [0, 1_000, SECOND_US, 3 * SECOND_US, 7 * SECOND_US, 17 * SECOND_US, 45 * SECOND_US]
 
 ACTS: Final[dict[str, Act]] = {
@@ -408,6 +438,7 @@ ACTS: Final[dict[str, Act]] = {
     "poll_closes_the_gap": Act(2, {}, lambda play: play.venue.missed),
     "report_is_repeated": Act(6, {"index": _INDEX}, lambda play: play.venue.told),
     "time_passes": Act(10, {"wait": _WAITS}),
+    "a_quiet_while_passes": Act(3, {"wait": [SECOND_US, 3 * SECOND_US, 5 * SECOND_US], "rounds": [4, 8]}),
 }
 
 Step = tuple[str, dict[str, Any]]

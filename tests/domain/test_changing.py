@@ -204,6 +204,7 @@ def test_an_amendment_is_sent_once_the_venue_has_canceled_what_it_has():
     assert kinds(decided) == [EventKind.ORDER_AMENDED]
     assert (amended.status, amended.attempt, amended.quantity) == (PENDING_SUBMISSION, 2, units("2"))
     assert (amended.price, amended.amend_quantity, amended.amend_price) == (units("90"), None, None)
+    assert (amended.closing, amended.attempt_cumulative, amended.after_cancel) == (None, None, AfterCancel.NOTHING)
     assert (request.operation, request.quantity, request.price) == (Operation.PLACE, units("2"), units("90"))
     assert amended.reserved == units("180.36")
     assert decided.entries[-1].kind is EntryKind.RELEASE

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from tests.domain.effort import WALK_LENGTH, WALKS
-from tests.domain.play import ACTS, Play, perform, play_out, walk
+from tests.domain.effort import SEARCH, WALK_LENGTH, WALKS
+from tests.domain.play import ACTS, Play, Step, perform, play_out, walk
 
 
 class OrderMachine(RuleBasedStateMachine):
@@ -23,9 +23,15 @@ class OrderMachine(RuleBasedStateMachine):
         self.play = Play()
         self.whole = True
 
-    def step(self, name: str, arguments: dict[str, Any]) -> None:
+    @initialize(seed=st.integers(0, 1 << 32), length=st.sampled_from([100, 40, 0]))
+    def much_has_happened(self, seed: int, length: int) -> None:
+        """A stretch of likely steps, so that Hypothesis seldom begins on an empty stage."""
+        self.take(walk(seed, length))
+
+    def take(self, steps: list[Step]) -> None:
         self.whole = False
-        perform(self.play, (name, arguments))
+        for step in steps:
+            perform(self.play, step)
         self.whole = True
 
     def teardown(self) -> None:
@@ -35,17 +41,19 @@ class OrderMachine(RuleBasedStateMachine):
 
 def _rule_of(name: str) -> Any:
     def step(self: OrderMachine, **arguments: Any) -> None:
-        self.step(name, arguments)
+        self.take([(name, arguments)])
 
     step.__name__ = name
     choices = {key: st.sampled_from(values) for key, values in ACTS[name].options.items()}
     return precondition(lambda self: ACTS[name].possible(self.play))(rule(**choices)(step))
 
 
-for _name in ACTS:
-    setattr(OrderMachine, _name, _rule_of(_name))
+for _name, _act in ACTS.items():
+    for _copy in range(1 + _act.weight // 10):  # a frequent act is several rules: Hypothesis has no weights
+        setattr(OrderMachine, f"{_name}_{_copy}", _rule_of(_name))
 
 TestOrderMachine = OrderMachine.TestCase
+TestOrderMachine.settings = SEARCH
 
 
 @pytest.mark.parametrize("seed", range(WALKS))

@@ -266,3 +266,13 @@ def test_an_order_whose_symbol_left_the_rulebook_stops_the_process():
 def test_an_entry_that_does_not_balance_stops_the_process():
     with pytest.raises(AssertionError, match=r"entry x is off by \{'USD': 1\}"):
         a_decision().enter("alice", EntryKind.CREDIT, "x", (Posting("treasury", Account.AVAILABLE, "USD", 1),))
+
+
+def test_the_events_of_an_order_are_counted_from_one_without_a_gap():
+    d = a_decision()
+    order = an_order(status=OrderStatus.NEW, sequence=0)
+    for kind in EventKind:
+        order = d.note(order, kind)
+    assert [event.sequence for event in d.events] == list(range(1, len(EventKind) + 1))
+    assert [event.index for event in d.events] == list(range(len(EventKind)))
+    assert (order.sequence, order.updated_at) == (len(EventKind), NOW)
