@@ -159,3 +159,12 @@ async def ask(socket, method, *, signed=False, **parameters):
     while "id" not in (answer := json.loads(await socket.recv())):
         pass
     return answer
+
+
+#: An order that rests below the market.
+NEW = {"symbol": "BTCUSD", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.02", "price": "51000"}
+
+
+def quote(desk, side, price, quantity="1", symbol="BTC-USD"):
+    """Somebody else's order on the book."""
+    return desk.exchange.venue.place("other", ticket(side, price, quantity, symbol=symbol), desk.now)

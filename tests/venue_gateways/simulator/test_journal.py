@@ -8,87 +8,26 @@ from venue_gateways.simulator.journal import Journal, JournalDamaged, LastIds, e
 from venue_gateways.simulator.orders import SelfTrade
 
 
+def line(event, at_us, account, order_id, client_order_id, **more):
+    heading = {"event": event, "at_us": at_us, "account": account, "order_id": order_id}
+    return heading | {"client_order_id": client_order_id, "symbol": "BTC-USD"} | more
+
+
 def test_a_line_says_all_that_happened_to_clients_orders(venue):
     venue.place("other", ticket("SELL", "100.5", "0.3", client_order_id="ask"), 1)
     bid = venue.place("main", ticket("BUY", 101, "0.4", client_order_id="bid"), 2)
     venue.cancel(bid, 3)
     venue.place("main", ticket("BUY", quantity="0.1", client_order_id="market"), 4)
+    trade = {"trade_id": "1", "price": "100.5", "quantity": "0.3"}
+    market = {"side": "BUY", "type": "MARKET", "price": None, "quantity": "0.1"}
     assert list(entries(venue.drain())) == [
-        {
-            "event": "order_accepted",
-            "at_us": 1,
-            "account": "other",
-            "order_id": "1",
-            "client_order_id": "ask",
-            "symbol": "BTC-USD",
-            "side": "SELL",
-            "type": "LIMIT",
-            "price": "100.5",
-            "quantity": "0.3",
-        },
-        {
-            "event": "order_accepted",
-            "at_us": 2,
-            "account": "main",
-            "order_id": "2",
-            "client_order_id": "bid",
-            "symbol": "BTC-USD",
-            "side": "BUY",
-            "type": "LIMIT",
-            "price": "101",
-            "quantity": "0.4",
-        },
-        *(
-            {
-                "event": "fill",
-                "at_us": 2,
-                "account": account,
-                "order_id": order_id,
-                "client_order_id": name,
-                "symbol": "BTC-USD",
-                "trade_id": "1",
-                "side": side,
-                "price": "100.5",
-                "quantity": "0.3",
-                "fee": fee,
-                "fee_asset": asset,
-                "maker": maker,
-            }
-            for account, order_id, name, side, fee, asset, maker in (
-                ("main", "2", "bid", "BUY", "0.0003", "BTC", False),
-                ("other", "1", "ask", "SELL", "0.03015", "USD", True),
-            )
-        ),
-        {
-            "event": "order_canceled",
-            "at_us": 3,
-            "account": "main",
-            "order_id": "2",
-            "client_order_id": "bid",
-            "symbol": "BTC-USD",
-            "executed_quantity": "0.3",
-        },
-        {
-            "event": "order_accepted",
-            "at_us": 4,
-            "account": "main",
-            "order_id": "3",
-            "client_order_id": "market",
-            "symbol": "BTC-USD",
-            "side": "BUY",
-            "type": "MARKET",
-            "price": None,
-            "quantity": "0.1",
-        },
-        {
-            "event": "order_expired",
-            "at_us": 4,
-            "account": "main",
-            "order_id": "3",
-            "client_order_id": "market",
-            "symbol": "BTC-USD",
-            "executed_quantity": "0",
-        },
+        line("order_accepted", 1, "other", "1", "ask", side="SELL", type="LIMIT", price="100.5", quantity="0.3"),
+        line("order_accepted", 2, "main", "2", "bid", side="BUY", type="LIMIT", price="101", quantity="0.4"),
+        line("fill", 2, "main", "2", "bid", side="BUY", fee="0.0003", fee_asset="BTC", maker=False, **trade),
+        line("fill", 2, "other", "1", "ask", side="SELL", fee="0.03015", fee_asset="USD", maker=True, **trade),
+        line("order_canceled", 3, "main", "2", "bid", executed_quantity="0.3"),
+        line("order_accepted", 4, "main", "3", "market", **market),
+        line("order_expired", 4, "main", "3", "market", executed_quantity="0"),
     ]
 
 
@@ -101,17 +40,17 @@ def test_an_order_ends_in_the_journal_exactly_once_if_it_ends(mode):
     venue.place("main", ticket("BUY", 100, "0.5", self_trade=mode), 0)
     lines = list(entries(venue.drain()))
     for order in venue.orders("main", "BTC-USD"):
-        endings = [line for line in lines if line["order_id"] == str(order.order_id) and "executed" in str(line)]
-        fills = [line for line in lines if line["order_id"] == str(order.order_id) and line["event"] == "fill"]
-        assert sum(units(line["quantity"]) for line in fills) == order.executed
+        endings = [row for row in lines if row["order_id"] == str(order.order_id) and "executed" in str(row)]
+        fills = [row for row in lines if row["order_id"] == str(order.order_id) and row["event"] == "fill"]
+        assert sum(units(row["quantity"]) for row in fills) == order.executed
         assert len(endings) == (0 if order.open or order.executed == order.quantity else 1)
 
 
 def test_a_reduction_is_told(venue):
     order = venue.place("main", ticket("BUY", 100, "0.3"), 0)
     venue.reduce(order, units("0.2"), 5, "smaller")
-    line = list(entries(venue.drain()))[-1]
-    assert (line["event"], line["client_order_id"], line["quantity"]) == ("order_reduced", "smaller", "0.2")
+    last = list(entries(venue.drain()))[-1]
+    assert (last["event"], last["client_order_id"], last["quantity"]) == ("order_reduced", "smaller", "0.2")
 
 
 def test_it_is_only_ever_appended_to_and_ids_go_on_from_its_end(tmp_path):
@@ -153,10 +92,10 @@ def test_a_torn_last_line_is_cut(tmp_path):
     assert path.read_bytes() == whole + b'{"event":"x"}\n'
 
 
-@pytest.mark.parametrize("line", [b"nothing", b"[]", b"{}", b'{"event":"fill"}', b'{"event":"x","order_id":"y"}'])
-def test_a_file_that_is_no_journal_is_left_as_it_is(tmp_path, line):
+@pytest.mark.parametrize("damaged", [b"nothing", b"[]", b"{}", b'{"event":"fill"}', b'{"event":"x","order_id":"y"}'])
+def test_a_file_that_is_no_journal_is_left_as_it_is(tmp_path, damaged):
     path = tmp_path / "journal.jsonl"
-    content = b'{"event":"order_accepted","order_id":"7"}\n' + line + b"\ntorn"
+    content = b'{"event":"order_accepted","order_id":"7"}\n' + damaged + b"\ntorn"
     path.write_bytes(content)
     with pytest.raises(JournalDamaged, match="line 2"):
         Journal(path)
