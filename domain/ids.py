@@ -7,6 +7,7 @@ lookup table anywhere. 36 characters of ``[0-9a-f-]`` satisfy Binance (at most 3
 """
 
 import re
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Final, NewType
 
@@ -16,6 +17,8 @@ OrderKey = NewType("OrderKey", bytes)
 KEY_BYTES: Final = 12
 PARTITION_MAX: Final = (1 << 12) - 1
 ATTEMPT_MAX: Final = (1 << 14) - 1
+#: One decision asks for the same identifiers several times; they are computed once.
+REMEMBERED_MAX: Final = 4_096
 
 _UUID_8: Final = re.compile(r"(?ai:[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12})")
 
@@ -33,6 +36,7 @@ def _digest(kind: bytes, *parts: str) -> bytes:
     return hash_.digest()
 
 
+@lru_cache(maxsize=REMEMBERED_MAX)
 def order_key(user_id: str, order_id: str) -> OrderKey:
     """The row key of a user's order. Two users may use the same *order_id*."""
     return OrderKey(_digest(b"order", user_id, order_id))
@@ -48,6 +52,7 @@ def transfer_key(user_id: str, transfer_id: str) -> bytes:
     return _digest(b"transfer", user_id, transfer_id)
 
 
+@lru_cache(maxsize=REMEMBERED_MAX)
 def client_order_id(partition: int, key: OrderKey, attempt: int) -> str:
     """The client order ID of an attempt: ``pppkkkkk-kkkk-8kkk-…``. *partition* and *attempt* are within their MAX."""
     if not 0 <= partition <= PARTITION_MAX or not 0 <= attempt <= ATTEMPT_MAX or len(key) != KEY_BYTES:
