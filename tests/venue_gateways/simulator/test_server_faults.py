@@ -3,7 +3,6 @@
 import asyncio
 import json
 import time
-from pathlib import Path
 
 import httpx
 import pytest
@@ -13,7 +12,6 @@ from prometheus_client import REGISTRY
 from tests.venue_gateways.simulator.client import ask
 from venue_gateways.simulator import faults
 
-ROOT = Path(__file__).parents[3]
 #: A market that does not move while a test looks.
 STILL = {"step_interval_s": 60.0}
 
