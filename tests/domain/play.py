@@ -151,10 +151,12 @@ class Play:
     def venue_closes(self, index: int, kind: ReportKind, lag: int) -> None:
         self.venue.close(pick(self.venue.open_orders(), index), kind, lag)
 
-    def answers_come(self, index: int, count: int) -> None:
+    def answers_come(self, index: int, count: int, first: int) -> None:
+        """Some answers about one client order ID; not the oldest at first, perhaps."""
         client_order_id = pick(sorted(self.venue.answers), index)
         answers = self.venue.answers[client_order_id]
         for _ in range(min(count, len(answers))):
+            answers.rotate(-first)
             self._tell(answers.popleft())
         if not answers:
             del self.venue.answers[client_order_id]
@@ -193,7 +195,7 @@ class Play:
                 while queue and queue[0].operation is Operation.QUERY:
                     self.venue.work(name, 0, 0)
             for name in list(self.venue.answers):
-                self.answers_come(sorted(self.venue.answers).index(name), 100)
+                self.answers_come(sorted(self.venue.answers).index(name), 100, 0)
 
     # ── how it is done ──────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -433,7 +435,9 @@ ACTS: Final[dict[str, Act]] = {
         {"index": _INDEX, "kind": list(ENDINGS), "lag": _PARTS},
         lambda play: play.venue.open_orders(),
     ),
-    "answers_come": Act(25, {"index": _INDEX, "count": [1, 2, 3, 4, 5, 6]}, lambda play: play.venue.answers),
+    "answers_come": Act(
+        25, {"index": _INDEX, "count": [1, 2, 3, 4, 5, 6], "first": [0, 0, 0, 1, 2]}, lambda play: play.venue.answers
+    ),
     "stream_speaks": Act(15, {"index": _INDEX, "lost": [False, False, True]}, lambda play: play.venue.stream),
     "poll_closes_the_gap": Act(2, {}, lambda play: play.venue.missed),
     "report_is_repeated": Act(6, {"index": _INDEX}, lambda play: play.venue.told),
