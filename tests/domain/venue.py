@@ -3,8 +3,8 @@
 The truth is what `VenueOrder`s say: which placements arrived, what traded, what left the book. The gateway does the
 requests of one client order ID in their order and answers each; answers may come late, overtake each other, and be
 repeated, but are never lost for good. What the private stream says comes in any order too, or is lost until a poll
-finds it. Nothing is executed more than LATE_US after it was sent, and what a look-up can't see yet is at most LAG_US old:
-together less than the bound after which nothing found is believed.
+finds it. Nothing is executed more than LATE_US after it was sent, and what a look-up can't see yet is at most LAG_US
+old: together less than the bound after which nothing found is believed.
 """
 
 from collections import deque
