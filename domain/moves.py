@@ -39,7 +39,7 @@ def next_timer(d: Decision, order: Order) -> int:
     if order.status in TERMINAL:
         return order.updated_at + policy.order_retention_us
     if order.status is OrderStatus.UNKNOWN or order.looks or owes_fills(order):
-        due = now + _look_interval(policy, now - (order.unknown_since or order.updated_at))
+        due = _next_look(policy, order, now)
     elif order.status in (OrderStatus.PENDING_SUBMISSION, OrderStatus.PENDING_CANCEL):
         due = now + min(max(policy.patience_us, now - order.updated_at), policy.patience_us_max)
     else:
@@ -49,6 +49,17 @@ def next_timer(d: Decision, order: Order) -> int:
     if order.good_till > now:
         return min(due or order.good_till, order.good_till)
     return due or now + _look_interval(policy, now - order.good_till)  # late, or tried in vain: until it is done
+
+
+def _next_look(policy: Policy, order: Order, now: int) -> int:
+    """When to look again for what nobody knows. A look at the bound is the first that counts; once one has counted,
+    the others of the quorum follow soon.
+    """
+    since = order.unknown_since or order.updated_at
+    due, bound = now + _look_interval(policy, now - since), since + policy.unknown_bound_us
+    if order.status is not OrderStatus.UNKNOWN:
+        return due
+    return min(due, bound) if now < bound else now + policy.look_interval_us if order.looks else due
 
 
 def _look_interval(policy: Policy, waited: int) -> int:

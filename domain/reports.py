@@ -16,8 +16,6 @@ from domain.state import AfterCancel, Order
 
 #: The most units that a fill may claim; beyond it a price times a quantity would not fit the ledger's columns.
 FILL_AMOUNT_MAX: Final = money.AMOUNT_MAX // 10**3
-
-
 _AT_VENUE: Final = LIVE - {OrderStatus.PAUSED}
 
 

@@ -71,6 +71,14 @@ def test_what_nobody_knows_is_looked_for_soon_and_then_more_and_more_seldom(said
     assert next_timer(order, NOW + 4_000 * SECOND_US) == POLICY.look_interval_us_max
 
 
+def test_an_unknown_order_is_looked_for_at_the_bound_and_then_soon_until_there_is_a_quorum():
+    order = an_order(status=UNKNOWN, unknown_since=NOW)
+    bound = POLICY.unknown_bound_us
+    assert next_timer(order, NOW + bound - SECOND_US) == SECOND_US
+    assert next_timer(order, NOW + bound) == bound // 4
+    assert next_timer(replace(order, looks=1), NOW + 10 * bound) == POLICY.look_interval_us
+
+
 def test_the_end_of_an_orders_life_is_a_timer():
     assert next_timer(good_till(NOW + 5)) == 5
     assert next_timer(good_till(NOW + 5, status=PENDING_SUBMISSION, updated_at=NOW)) == 5
