@@ -21,6 +21,8 @@ _KEPT_SLOTS: Final = 8
 #: While the breaker is open, cancels are tried one at a time, with this pause between them.
 _CANCEL_PAUSE_US: Final = 250_000
 _IDLE_US: Final = 1_000_000
+#: The shortest wait, so that nothing that is overdue can make it spin.
+_BREATH_US: Final = 500
 
 
 class Dispatcher:
@@ -61,9 +63,11 @@ class Dispatcher:
 
     def offer(self, work: Work) -> None:
         """Take a new request in."""
-        collapsed = self._scheduler.offer(work)
-        if collapsed is not None:
-            self._spawn(collapsed, self._handling.collapse(collapsed, work))
+        needless = self._scheduler.offer(work)
+        if needless is not None and needless.request.operation is Operation.PLACE:
+            self._spawn(needless, self._handling.collapse(needless, work))
+        elif needless is not None:
+            needless.holding.progress.mark(needless.offset, Step.DONE)
         self.wake()
 
     def inherit(self, work: Work, step: Step) -> None:
@@ -82,15 +86,12 @@ class Dispatcher:
         """Runs until it is canceled."""
         while True:
             self._wake.clear()
-            wait_us = self._begin_all()
-            if wait_us:
-                try:
-                    async with asyncio.timeout(wait_us / 1_000_000):
-                        await self._wake.wait()
-                except TimeoutError:
-                    pass
-            else:
-                await asyncio.sleep(0)
+            wait_us = max(self._begin_all(), _BREATH_US)
+            try:
+                async with asyncio.timeout(wait_us / 1_000_000):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass
 
     def _begin_all(self) -> int:
         """Begin what can be; returns for how many microseconds nothing more can, unless something changes."""
@@ -104,7 +105,7 @@ class Dispatcher:
             waits = [self._begin_cancels(now), self._begin_places(now), self._begin_queries(now)]
             wait_us = min(wait_us, *waits)
         event_us = self._scheduler.next_event_us()
-        return max(0, min(wait_us, event_us - now)) if event_us is not None else wait_us
+        return wait_us if event_us is None else min(wait_us, event_us - now)
 
     def _begin_cancels(self, now: int) -> int:
         while True:

@@ -41,6 +41,7 @@ OVERLAP_US: Final = 30 * _SECOND_US
 #: An order acknowledged more recently than this may not be in the list of open ones yet.
 _SETTLING_US: Final = 5 * _SECOND_US
 _PAGES_MAX: Final = 1_000
+_ORPHAN_LOOKS: Final = 5
 
 log = structlog.get_logger()
 
@@ -69,6 +70,7 @@ class Poller:
         self._through = through
         self._venue = caller.adapter.name
         self._places: dict[str, _Place] = {}
+        self._orphans: dict[tuple[str, str], int] = {}
         self._since_us: int | None = None
         self._compare = True
         self._wake = asyncio.Event()
@@ -167,15 +169,22 @@ class Poller:
 
     async def _trade(self, trade: TradeSeen) -> None:
         if self._facts.is_told(trade):
-            return
+            return None
         client_order_id = self._facts.known.client_order_id(trade.symbol, trade.venue_order_id)
         if client_order_id is None:
             found = await self._call(FindOrder(trade.symbol, venue_order_id=trade.venue_order_id))
             if found.order is None:
-                raise Incomplete(f"trade {trade.trade_id} of an order that can't be found")
+                return self._orphan(trade)
             self._facts.known.learn(found.order)
             client_order_id = found.order.client_order_id
-        self._facts.trade(trade, client_order_id, Evidence.POLL)
+        return self._facts.trade(trade, client_order_id, Evidence.POLL)
+
+    def _orphan(self, trade: TradeSeen) -> None:
+        """A trade of an order that can't be found, yet. Given up after some looks: it would hold up all others."""
+        looks = self._orphans[trade.symbol, trade.trade_id] = self._orphans.get((trade.symbol, trade.trade_id), 0) + 1
+        if looks < _ORPHAN_LOOKS:
+            raise Incomplete(f"trade {trade.trade_id} of order {trade.venue_order_id}, which can't be found")
+        log.error("trade_without_order", trade_id=trade.trade_id, venue_order_id=trade.venue_order_id)
 
     async def _open(self, scope: str) -> None:
         """Orders that we think are open, and the venue does not: what became of them."""

@@ -1,7 +1,7 @@
 """Which request is next: by priority, in order within an order, and never one that has become pointless.
 
 Requests of one client order ID are done strictly one after the other. A cancel of a placement that has not begun takes
-both out at once. No clock, no I/O.
+both out at once, and of two queries that wait, one is enough. No clock, no I/O.
 """
 
 import heapq
@@ -29,9 +29,11 @@ class Stage(Enum):
 
 
 class Work:
-    """One request in hand. *retries* counts attempts that provably had no effect."""
+    """One request in hand. *retries* counts attempts that provably had no effect; it is not tried again before
+    *not_before_us*.
+    """
 
-    __slots__ = ("first_tried_us", "holding", "offset", "received_us", "request", "retries", "stage")
+    __slots__ = ("first_tried_us", "holding", "not_before_us", "offset", "received_us", "request", "retries", "stage")
 
     def __init__(self, request: VenueRequest, holding: Holding, offset: int, received_us: int) -> None:
         self.request = request
@@ -39,6 +41,7 @@ class Work:
         self.offset = offset
         self.received_us = received_us
         self.first_tried_us = 0
+        self.not_before_us = 0
         self.retries = 0
         self.stage = Stage.QUEUED
 
@@ -56,23 +59,35 @@ class Scheduler:
         self.queued = 0
 
     def offer(self, work: Work) -> Work | None:
-        """Take *work* in. If it cancels a placement that has not begun, that placement is the answer, begun: neither
-        is queued any more, and the caller has both to answer.
+        """Take *work* in. The answer is a request that needs no doing any more because of it, if there is one.
+
+        A placement that was to be canceled: it has begun, *work* is not queued, and the caller has both to answer.
+        A query like this one: it is gone, and needs no answer.
         """
         request = work.request
         line = self._orders.setdefault(request.client_order_id, deque())
-        if request.operation is Operation.CANCEL:
-            for other in reversed(line):
-                if other.request.operation is Operation.PLACE and other.stage is Stage.QUEUED:
-                    work.stage = Stage.GONE
-                    self.begin(other)
-                    return other
+        needless = self._made_needless(line, request.operation)
+        if needless is not None and request.operation is Operation.CANCEL:
+            work.stage = Stage.GONE
+            self.begin(needless)
+            return needless
+        if needless is not None:
+            self.begin(needless)
+            self.finish(needless)
+            line = self._orders.setdefault(request.client_order_id, deque())
         line.append(work)
         self.queued += 1
         if request.operation is Operation.PLACE and request.expires_at is not None:
             heapq.heappush(self._deadlines, (request.expires_at, next(self._ticket), work))
         if line[0] is work:
             self._make_ready(work)
+        return needless
+
+    def _made_needless(self, line: deque[Work], operation: Operation) -> Work | None:
+        made = {Operation.CANCEL: Operation.PLACE, Operation.QUERY: Operation.QUERY}.get(operation)
+        for other in reversed(line):
+            if other.request.operation is made and other.stage is Stage.QUEUED:
+                return other
         return None
 
     def heads(self, priority: Priority, now_us: int) -> Iterator[Work]:
@@ -82,7 +97,7 @@ class Scheduler:
         lanes = self._ready[priority]
         for name in list(lanes):
             lane = lanes[name]
-            while lane and not self._is_ready(lane[0]):
+            while lane and not (self._is_ready(lane[0]) and lane[0].not_before_us <= now_us):
                 lane.popleft()
             if lane:
                 yield lane[0]
@@ -111,6 +126,7 @@ class Scheduler:
             self.finish(work)
             return
         work.stage = Stage.QUEUED
+        work.not_before_us = not_before_us
         self.queued += 1
         heapq.heappush(self._delayed, (not_before_us, next(self._ticket), work))
         if work.request.operation is Operation.PLACE and work.request.expires_at is not None:

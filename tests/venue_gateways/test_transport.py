@@ -1,0 +1,124 @@
+"""Whether anything was sent: against servers that refuse, hang up and babble."""
+
+import asyncio
+import contextlib
+
+import pytest
+
+from venue_gateways.transport import Lost, NotSent, Transport
+from venue_gateways.venue import HttpRequest
+
+REQUEST = HttpRequest("GET", "/a?b=c%2B&signature=%EF%BC%91", (("X-Key", "k"),))
+
+
+@contextlib.asynccontextmanager
+async def server(answer):
+    """A server that reads one request at a time and does what *answer* says; it collects what it read."""
+    heard: list[bytes] = []
+    serving: set[asyncio.Task[None]] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        serving.add(asyncio.current_task())
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                heard.append(await reader.readuntil(b"\r\n\r\n"))
+                if not await answer(writer):
+                    break
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+
+    listener = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = listener.sockets[0].getsockname()[1]
+    async with Transport(f"http://127.0.0.1:{port}", 2) as transport:
+        yield transport, heard
+    listener.close()
+    await asyncio.gather(*serving)
+
+
+async def well(writer: asyncio.StreamWriter) -> bool:
+    writer.write(b"HTTP/1.1 418 Teapot\r\nRetry-After: 7\r\nX-MBX-Used-Weight-1M: 3\r\nContent-Length: 2\r\n\r\n{}")
+    await writer.drain()
+    return True
+
+
+async def test_what_was_signed_is_what_is_sent_and_any_status_is_an_answer():
+    async with server(well) as (transport, heard):
+        for _ in range(3):
+            response = await transport.send(REQUEST)
+        assert response.status == 418
+        assert response.body == b"{}"
+        assert response.headers["x-mbx-used-weight-1m"] == "3"
+        assert response.headers["retry-after"] == "7"
+        assert len(transport._all) == 1  # kept alive
+    line, *headers = heard[0].split(b"\r\n")
+    assert line == b"GET /a?b=c%2B&signature=%EF%BC%91 HTTP/1.1"
+    assert b"X-Key: k" in headers
+
+
+@pytest.mark.parametrize(
+    "words",
+    [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{", b"\x00\x01garbage\r\n\r\n", b"HTTP/1.1 200 OK\r\n"],
+)
+async def test_a_connection_that_breaks_after_the_request_is_lost_not_unsent(words):
+    async def answer(writer: asyncio.StreamWriter) -> bool:
+        writer.write(words)
+        await writer.drain()
+        return False
+
+    async with server(answer) as (transport, heard):
+        with pytest.raises(Lost):
+            await transport.send(REQUEST)
+        assert len(heard) == 1
+
+
+async def test_a_refused_connection_is_unsent():
+    async with server(well) as (transport, _):
+        pass
+    async with Transport(str(transport._base), 1) as unheard:
+        with pytest.raises(NotSent, match="ConnectError"):
+            await unheard.send(REQUEST)
+
+
+async def test_a_connection_that_was_lost_is_replaced():
+    calls = 0
+
+    async def answer(writer: asyncio.StreamWriter) -> bool:
+        nonlocal calls
+        calls += 1
+        return await well(writer) if calls > 1 else False
+
+    async with server(answer) as (transport, _):
+        with pytest.raises(Lost):
+            await transport.send(REQUEST)
+        assert (await transport.send(REQUEST)).status == 418
+
+
+async def test_no_more_connections_are_open_than_allowed():
+    most = open_ = 0
+
+    async def answer(writer: asyncio.StreamWriter) -> bool:
+        nonlocal most, open_
+        open_ += 1
+        most = max(most, open_)
+        await asyncio.sleep(0.02)
+        open_ -= 1
+        return await well(writer)
+
+    async with server(answer) as (transport, heard):
+        await asyncio.gather(*(transport.send(REQUEST) for _ in range(10)))
+    assert most == 2
+    assert len(heard) == 10
+
+
+async def test_a_call_that_gets_no_connection_in_time_is_unsent(monkeypatch):
+    monkeypatch.setattr("venue_gateways.transport.POOL_TIMEOUT_S", 0.05)
+
+    async def answer(writer: asyncio.StreamWriter) -> bool:
+        await asyncio.sleep(0.3)
+        return await well(writer)
+
+    async with server(answer) as (transport, heard):
+        results = await asyncio.gather(*(transport.send(REQUEST) for _ in range(3)), return_exceptions=True)
+    assert [type(result).__name__ for result in results] == ["HttpResponse", "HttpResponse", "NotSent"]
+    assert len(heard) == 2
