@@ -181,6 +181,12 @@ class Lane:
             return None
         return offset
 
+    def idle_committed(self, offset: int) -> None:
+        """The broker has taken the commit at *offset*, behind which nothing was being written."""
+        self.idle_commit = None
+        self.committed = offset
+        self.stored_to = offset
+
     @property
     def clean_offset(self) -> int | None:
         """How far a commit without an intent may go now, or None: past the last stored record, or to the end.

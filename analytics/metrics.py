@@ -43,9 +43,9 @@ class LaneState(msgspec.Struct, frozen=True):
 
 
 class SinkMetrics:
-    """All of them. *lanes* is asked at each scrape, from another thread."""
+    """All of them."""
 
-    def __init__(self, lanes: Callable[[], Sequence[LaneState]], registry: CollectorRegistry = REGISTRY) -> None:
+    def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
         def counter(name: str, text: str, labels: Sequence[str] = ()) -> Counter:
             return Counter(_PREFIX + name, text, labels, registry=registry)
 
@@ -58,7 +58,12 @@ class SinkMetrics:
         )
         self.freshness = Freshness()
         registry.register(self.freshness)
-        registry.register(_Lanes(lanes))
+        self._lanes = Lanes()
+        registry.register(self._lanes)
+
+    def observe(self, lanes: Sequence[LaneState]) -> None:
+        """What the sink owns, and how it stands, now."""
+        self._lanes.observe(lanes, time.time())
 
 
 class Freshness(Collector):
@@ -87,21 +92,22 @@ class Freshness(Collector):
         yield family
 
 
-class _Lanes(Collector):
-    """Gauges of what the sink owns. They are read at the scrape: none is left over from a partition that went away."""
+class Lanes(Collector):
+    """Gauges of what the sink owns, as last observed: none is left over from a partition that went away."""
 
-    def __init__(self, lanes: Callable[[], Sequence[LaneState]]) -> None:
-        self._lanes = lanes
+    def __init__(self) -> None:
+        self._observed: tuple[Sequence[LaneState], float] = (), 0.0
+
+    def observe(self, lanes: Sequence[LaneState], now_s: float) -> None:
+        self._observed = lanes, now_s
 
     @override
     def collect(self) -> Iterator[Metric]:
-        lanes = self._lanes()
-        now_ms = time.time() * 1_000
+        lanes, at_s = self._observed
+        at_ms = at_s * 1_000
         yield from (
             _gauge("consumer_lag_records", "Records behind the end", lanes, lambda lane: lane.lag_records),
-            _gauge(
-                "consumer_lag_seconds", "Age of the first record not stored", lanes, lambda lane: lane.lag_s(now_ms)
-            ),
+            _gauge("consumer_lag_seconds", "Age of the first record not stored", lanes, lambda lane: lane.lag_s(at_ms)),
             _gauge("committed_offset", "All below it is stored", lanes, lambda lane: lane.stored_to),
             _gauge("high_watermark", "The end of the partition", lanes, lambda lane: lane.high_watermark),
             _gauge("paused", "1: reading waits until its buffer is smaller", lanes, lambda lane: lane.paused),
@@ -111,7 +117,7 @@ class _Lanes(Collector):
         buffered.add_metric([], sum(lane.size_bytes for lane in lanes))
         yield buffered
         collected = GaugeMetricFamily(_PREFIX + "lag_collect_timestamp_seconds", "When these figures were taken")
-        collected.add_metric([], now_ms / 1_000)
+        collected.add_metric([], at_s)
         yield collected
 
 

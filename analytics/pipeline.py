@@ -27,6 +27,7 @@ _BACKOFF_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 _STOP_WITHIN_S: Final = 12.0
 _COMMITTED_WITHIN_S: Final = 15.0
 _START_OVER_AFTER_S: Final = 5.0
+_OBSERVE_EVERY_S: Final = 1.0
 
 #: The broker's ways of saying that somebody else owns the partition now, or is about to.
 _NOT_OWNER: Final = frozenset(
@@ -60,7 +61,8 @@ class Pipeline:
         self._limits = limits
         self._lanes: dict[tuple[str, int], Lane] = {}
         self._writing: dict[tuple[str, int], tuple[Batch, Future[Stored | Failed]]] = {}
-        self._metrics = SinkMetrics(self._states)
+        self._metrics = SinkMetrics()
+        self._observed_s = 0.0
         self._inserter = inserter(self._metrics)
         self._consumer = Consumer(configuration | {"on_commit": self._on_commit})
 
@@ -131,6 +133,7 @@ class Pipeline:
                 self._write(lane)
         self._commit(commits)
         self._balance_buffers()
+        self._observe(now_s)
         if due := [lane for lane in self._lanes.values() if lane.phase is Phase.REFUSED and now_s >= lane.retry_at_s]:
             self._start_over(due)
 
@@ -229,10 +232,10 @@ class Pipeline:
         if lane.phase is Phase.INTENT and lane.batch is not None and lane.batch.metadata == metadata:
             self._intent_answered(lane, error)
         elif not metadata and lane.idle_commit == commit.offset:
-            lane.idle_commit = None
             if error is None:
-                lane.committed = commit.offset
+                lane.idle_committed(commit.offset)
             else:
+                lane.idle_commit = None
                 lane.retry_at_s = time.monotonic() + backoff_s(0)
 
     def _intent_answered(self, lane: Lane, error: KafkaError | None) -> None:
@@ -312,28 +315,29 @@ class Pipeline:
         self._lanes[lane.key] = lane
         return TopicPartition(lane.topic, lane.partition, OFFSET_BEGINNING if start is None else start)
 
-    def _states(self) -> list[LaneState]:
-        """For the metrics, in their own thread."""
-        return [
-            LaneState(
-                topic=lane.topic,
-                partition=lane.partition,
-                stored_to=lane.stored_to,
-                high_watermark=self._high_watermark(lane),
-                head_ms=lane.head_ms,
-                size_bytes=lane.size_bytes,
-                paused=lane.paused,
-                stopped=lane.phase is Phase.STOPPED,
-            )
-            for lane in list(self._lanes.values())
-        ]
+    # ── telling ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _observe(self, now_s: float) -> None:
+        """Take down where everything stands, once a second: the consumer answers no other thread while it polls."""
+        if now_s - self._observed_s >= _OBSERVE_EVERY_S:
+            self._observed_s = now_s
+            self._metrics.observe([self._state(lane) for lane in self._lanes.values()])
+
+    def _state(self, lane: Lane) -> LaneState:
+        return LaneState(
+            topic=lane.topic,
+            partition=lane.partition,
+            stored_to=lane.stored_to,
+            high_watermark=self._high_watermark(lane),
+            head_ms=lane.head_ms,
+            size_bytes=lane.size_bytes,
+            paused=lane.paused,
+            stopped=lane.phase is Phase.STOPPED,
+        )
 
     def _high_watermark(self, lane: Lane) -> int | None:
         """The end of the partition as the last fetch saw it."""
-        try:
-            _, high = self._consumer.get_watermark_offsets(TopicPartition(*lane.key), cached=True)
-        except (KafkaException, RuntimeError):  # not known yet, or closed
-            return None
+        _, high = self._consumer.get_watermark_offsets(TopicPartition(*lane.key), cached=True)
         return high if high >= 0 else None
 
 

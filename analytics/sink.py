@@ -16,7 +16,6 @@ from runtime.exits import Exit, Unavailable
 from runtime.process import StopRequest
 from runtime.settings import Settings, SettingsError
 from schemas import catalog, codec, topics
-from schemas.registry import RegistryError, RegistryIds
 
 _BATCH_BYTES_MAX: Final = 8 << 20
 _POLL_INTERVAL_MAX_MS: Final = 60_000
@@ -83,6 +82,8 @@ def _use_registry(settings: Settings) -> int | None:
     """Take the schemas' ids from the registry, if there is one; returns the newest that it gives to known schemas."""
     if settings.schema_registry_url is None:
         return None
+    from schemas.registry import RegistryError, RegistryIds  # noqa: PLC0415  # half of this process's time to start
+
     try:
         ids = RegistryIds(settings.schema_registry_url)
     except RegistryError as error:

@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import clickhouse_connect
+import httpx
+from clickhouse_connect.driver.exceptions import ClickHouseError
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from prometheus_client.parser import text_string_to_metric_families
 
 from analytics.sink import group_of
 from domain.messages import Message
-from runtime import kafka, process
+from runtime import kafka, process, telemetry
 from runtime.settings import Settings, environment
 from schemas import codec
 
@@ -113,6 +116,7 @@ class Stage:
             }
         )
         self.sinks: list[Child] = []
+        self._producers: dict[bool, Producer] = {}
         self.writer = service.client(writer=True)
 
     # ── Kafka ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -172,13 +176,18 @@ class Stage:
         return Consumer(kafka.consumer(self.settings, group_of(self.settings)))
 
     def send(
-        self, topic: str, messages: Iterable[Message | bytes | None], partition: int | None = None, *, chunk: int = 0
+        self,
+        topic: str,
+        messages: Iterable[Message | bytes | None],
+        partition: int | None = None,
+        *,
+        chunk: int = 0,
+        aborted: bool = False,
     ) -> None:
         """Put messages (or any bytes) into *topic*, round the partitions; in transactions of *chunk* records if set."""
-        more = {"transactional_id": f"test-{time.monotonic_ns()}"} if chunk else {}
-        producer = Producer(kafka.producer(self.settings, **more))
+        producer = self._producer(transactional=chunk > 0)
+        end = Producer.abort_transaction if aborted else Producer.commit_transaction
         if chunk:
-            producer.init_transactions()
             producer.begin_transaction()
         for number, message in enumerate(messages):
             value = codec.encode(message) if isinstance(message, Message) else message
@@ -186,11 +195,20 @@ class Stage:
             producer.produce(topic, value, key=b"key", partition=where)
             producer.poll(0)
             if chunk and number % chunk == chunk - 1:
-                producer.commit_transaction()
+                end(producer)
                 producer.begin_transaction()
         if chunk:
-            producer.commit_transaction()
+            end(producer)
         assert producer.flush(20) == 0
+
+    def _producer(self, *, transactional: bool) -> Producer:
+        """One of each kind: a transactional one costs more than the records of a test."""
+        if transactional not in self._producers:
+            more = {"transactional_id": f"test-{uuid.uuid4().hex}"} if transactional else {}
+            self._producers[transactional] = Producer(kafka.producer(self.settings, **more))
+            if transactional:
+                self._producers[transactional].init_transactions()
+        return self._producers[transactional]
 
     # ── the sink ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -199,6 +217,17 @@ class Stage:
         child = Child(settings, self.folder / f"sink-{len(self.sinks)}.log", "sink")
         self.sinks.append(child)
         return child
+
+    def metrics(self) -> dict[str, float]:
+        """The samples of the sink that started last, by name and labels."""
+        record = telemetry.read_run_file(self.settings.var, "sink")
+        assert record is not None
+        text = httpx.get(record.metrics).text
+        return {
+            f"{sample.name}{sorted(sample.labels.items()) if sample.labels else ''}": sample.value
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+        }
 
     def drained(self, within_s: float = 30.0) -> None:
         """Wait until no partition has lag. The committed offset then is behind all that is stored."""
@@ -216,6 +245,13 @@ class Stage:
     def rows(self, query: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
         settings = {"database": self.settings.clickhouse_database}
         return [tuple(row) for row in self.writer.query(query, parameters=parameters, settings=settings).result_rows]
+
+    def stored(self, table: str) -> int:
+        """How many rows *table* has; none while there is no such table or no server."""
+        try:
+            return int(self.value(f"SELECT count() FROM {table}"))
+        except ClickHouseError:
+            return 0
 
     def value(self, query: str) -> Any:
         return self.rows(query)[0][0]

@@ -99,8 +99,9 @@ def test_an_idle_commit_is_asked_for_once():
     assert lane.idle_offset(LIMITS, 2.0) == 7
     lane.idle_commit = 7
     assert lane.idle_offset(LIMITS, 9.0) is None
-    lane.idle_commit, lane.committed = None, 7
+    lane.idle_committed(7)
     assert lane.idle_offset(LIMITS, 9.0) is None
+    assert lane.stored_to == 7
 
 
 def test_nothing_is_committed_past_records_that_wait():
@@ -280,7 +281,7 @@ class Owner:
         elif self.lane.next_batch(LIMITS, self.now_s) is None:
             idle = self.lane.idle_offset(LIMITS, self.now_s)
             if idle is not None and self._commit(idle, ""):
-                self.lane.committed = idle
+                self.lane.idle_committed(idle)
 
     def _commit(self, offset: int, metadata: str) -> bool:
         if self.generation != self.world.generation:

@@ -1,0 +1,329 @@
+"""What the views say, against a calculation that knows nothing of SQL; also when everything is stored again."""
+
+import math
+import random
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from decimal import Decimal
+from importlib import resources
+from typing import Any
+
+import msgspec
+import pytest
+
+from analytics import mapping
+from analytics.mapping import Record
+from analytics.migrate import migrate
+from domain.messages import Message, ReportKind
+from schemas import codec
+from tests.analytics.stage import Service, unique_database
+from tests.analytics.story import Story
+from tests.schemas import samples
+
+AUDITS = sorted(
+    file.name for file in resources.files("analytics").joinpath("queries").iterdir() if file.name.startswith("audit_")
+)
+PER_BATCH = 300
+
+
+class Base:
+    """A migrated database and what was stored in it."""
+
+    def __init__(self, client: Any) -> None:
+        self.client = client
+        self._stored: list[tuple[str, list[Record]]] = []
+        self._ends: Counter[str] = Counter()
+
+    def store(self, topic: str, messages: list[Message], *, shuffled_by: random.Random | None = None) -> None:
+        """As the sink does: batches under tokens. Later batches may come first."""
+        start = self._ends[topic]
+        now_ms = int(time.time() * 1_000)
+        records = [Record(start + n, now_ms, b"k", codec.encode(message)) for n, message in enumerate(messages)]
+        self._ends[topic] += len(messages)
+        batches = [records[n : n + PER_BATCH] for n in range(0, len(records), PER_BATCH)]
+        if shuffled_by:
+            shuffled_by.shuffle(batches)
+        for batch in batches:
+            self._stored.append((topic, batch))
+            self.insert(topic, batch, f"{topic}:{batch[0].offset}")
+
+    def insert(self, topic: str, batch: list[Record], token: str) -> None:
+        rows = mapping.rows_of(topic, 0, batch)
+        assert rows.dead == 0
+        self.client.insert_arrow(
+            rows.table,
+            rows.stored,
+            settings={
+                "insert_deduplication_token": token,
+                "async_insert": 0,
+                "deduplicate_blocks_in_dependent_materialized_views": 1,
+            },
+        )
+
+    def store_again(self, *, other_tokens: bool) -> None:
+        for number, (topic, batch) in enumerate(self._stored):
+            self.insert(topic, batch, f"again-{number}" if other_tokens else f"{topic}:{batch[0].offset}")
+
+    def merge(self) -> None:
+        tables = "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine LIKE '%MergeTree'"
+        for (table,) in self.client.query(tables).result_rows:
+            self.client.command(f"OPTIMIZE TABLE {table} FINAL")
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        return [tuple(row) for row in self.client.query(query).result_rows]
+
+    def ask(self, file: str) -> list[dict[str, Any]]:
+        text = resources.files("analytics").joinpath("queries", file).read_text().strip().removesuffix(";")
+        return list(self.client.query(text).named_results())
+
+
+@pytest.fixture
+def base(service: Service) -> Iterator[Base]:
+    name = unique_database()
+    writer = service.client(writer=True)
+    migrate(writer, name)
+    client = service.client(writer=True, database=name)
+    yield Base(client)
+    client.close()
+    writer.command(f"DROP DATABASE {name} SYNC")
+    writer.close()
+
+
+@pytest.fixture
+def told(base: Base) -> Story:
+    """A story of 400 orders, stored."""
+    story = Story(seed=11, orders=400)
+    for topic, messages in story.records().items():
+        base.store(topic, messages, shuffled_by=random.Random(5))
+    return story
+
+
+def decimal(units: int) -> Decimal:
+    return Decimal(units).scaleb(-18, context=samples.EXACT)
+
+
+def orders_by_hand(story: Story) -> dict[tuple[str, str], tuple[Any, ...]]:
+    last: dict[tuple[str, str], Any] = {}
+    for event in story.events:
+        if event.sequence:
+            last[event.user_id, event.order_id or ""] = event
+    return {
+        key: (
+            e.status,
+            e.sequence,
+            e.symbol,
+            e.side,
+            decimal(e.filled_quantity),
+            decimal(e.leaves_quantity),
+            decimal(e.filled_cost),
+            e.reason or "",
+        )
+        for key, e in last.items()
+    }
+
+
+def orders_by_view(base: Base) -> dict[tuple[str, str], tuple[Any, ...]]:
+    rows = base.rows(
+        "SELECT user_id, order_id, status, sequence, symbol, side, filled_quantity, leaves_quantity, filled_cost, "
+        "reason FROM orders_current"
+    )
+    return {(user, order): tuple(rest) for user, order, *rest in rows}
+
+
+def balances_by_hand(story: Story) -> dict[tuple[str, str], tuple[Decimal, Decimal, int]]:
+    sums: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0, 0])
+    for entry in story.entries:
+        for posting in entry.postings:
+            account = sums[posting.owner, posting.asset]
+            account[posting.account == "RESERVED"] += posting.amount
+            account[2] += 1
+    return {key: (decimal(available), decimal(reserved), n) for key, (available, reserved, n) in sums.items()}
+
+
+def balances_by_view(base: Base) -> dict[tuple[str, str], tuple[Decimal, Decimal, int]]:
+    rows = base.rows("SELECT owner, asset, available, reserved, postings FROM balances")
+    return {(owner, asset): (available, reserved, n) for owner, asset, available, reserved, n in rows}
+
+
+def test_orders_and_balances_are_what_the_topics_say(base, told):
+    assert orders_by_view(base) == orders_by_hand(told)
+    assert balances_by_view(base) == balances_by_hand(told)
+    assert len({status for status, *_ in orders_by_view(base).values()}) >= 4
+
+
+def test_repeated_inserts_under_their_tokens_change_nothing_at_all(base, told):
+    before = {t: base.rows(f"SELECT count() FROM {t}") for t in ("order_events", "ledger_entries", "venue_reports")}
+    latency = base.rows("SELECT * FROM venue_latency ORDER BY ALL")
+    base.store_again(other_tokens=False)
+    assert before == {t: base.rows(f"SELECT count() FROM {t}") for t in before}
+    assert base.rows("SELECT * FROM venue_latency ORDER BY ALL") == latency
+    for audit in AUDITS:
+        assert base.ask(audit) == [], audit
+    assert balances_by_view(base) == balances_by_hand(told)
+
+
+def test_views_are_right_even_if_everything_is_stored_twice(base, told):
+    """What tokens prevent, happened all the same: the roll-ups of sums are off, and an audit says so."""
+    base.store_again(other_tokens=True)
+    for _ in range(2):  # before merges, and after
+        assert orders_by_view(base) == orders_by_hand(told)
+        assert balances_by_view(base) == balances_by_hand(told)
+        assert {row["rollup"] for row in base.ask("audit_rollups.sql")} == {
+            "ledger_totals",
+            "order_events_1m",
+            "venue_latency_1m",
+        }
+        base.merge()
+
+
+def test_duplicates_are_found_until_merges_remove_them(base, told):
+    base.store_again(other_tokens=True)
+    found = base.ask("audit_duplicates.sql")
+    assert len(found) == 1_000
+    assert {row["times"] for row in found} == {2}
+    base.merge()
+    assert base.ask("audit_duplicates.sql") == []
+    assert base.rows("SELECT count() FROM ledger_entries") == [(sum(len(e.postings) for e in told.entries),)]
+
+
+def test_merges_change_no_answer(base, told):
+    views = ("orders_current", "balances", "venue_latency")
+    before = {view: sorted(map(str, base.rows(f"SELECT * FROM {view}"))) for view in views}
+    base.merge()
+    assert {view: sorted(map(str, base.rows(f"SELECT * FROM {view}"))) for view in views} == before
+    assert orders_by_view(base) == orders_by_hand(told)
+
+
+def test_balances_hold_more_than_38_digits(base):
+    story = Story(seed=1, orders=1)
+    entry = story.entries[0]
+    most = 10**38 - 1
+    postings = tuple(msgspec.structs.replace(p, amount=most) for p in (entry.postings[1],) * 40)
+    base.store("ledger-entries", [msgspec.structs.replace(entry, postings=postings)])
+    ((available, reserved),) = base.rows("SELECT available, reserved FROM balances")
+    assert (available, reserved) == (0, decimal(40 * most))
+    assert base.rows("SELECT sum(amount), sum(postings) FROM ledger_totals") == [(decimal(40 * most), 40)]
+
+
+def test_latencies_are_within_one_percent(base, told):
+    calls = [r for r in told.reports if r.kind is not ReportKind.FILL and r.sent_at and r.received_at]
+    assert base.rows("SELECT sum(calls) FROM venue_latency WHERE operation = 'PLACE' AND outcome = 'ACKNOWLEDGED'") == [
+        (len(calls),)
+    ]
+    (row,) = base.ask("venue_latency.sql")
+    latencies = sorted((r.received_at or 0) - (r.sent_at or 0) for r in calls)
+    waits = sorted(r.throttle_wait_us or 0 for r in calls)
+    for name, values, level in (("p50_ms", latencies, 0.5), ("p99_ms", latencies, 0.99)):
+        nearest = [values[math.floor(level * (len(values) - 1))], values[math.ceil(level * (len(values) - 1))]]
+        assert min(nearest) / 1_000 * 0.985 <= row[name] <= max(nearest) / 1_000 * 1.015
+    assert row["throttle_wait_p99_ms"] == pytest.approx(waits[int(0.99 * (len(waits) - 1))] / 1_000, rel=0.03)
+    assert row["slowest_ms"] == latencies[-1] / 1_000
+    fast = sum(latency <= 250_000 for latency in latencies)
+    assert row["percent_within_250_ms"] == pytest.approx(100 * fast / len(latencies), abs=0.01)
+
+
+# ── questions ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_orders_by_state(base, told):
+    expected = Counter(status for status, *_ in orders_by_hand(told).values())
+    assert {row["status"]: row["orders"] for row in base.ask("orders_by_state.sql")} == expected
+
+
+def test_rejects_by_reason(base, told):
+    expected = Counter(event.reason for event in told.events if event.answer == "REJECTED")
+    found = base.ask("rejects_by_reason.sql")
+    assert {row["reason"]: row["refused"] for row in found} == expected
+    assert sum(row["percent"] for row in found) == pytest.approx(100, abs=0.1)
+
+
+def test_fees_and_volume(base, told):
+    fills = [event for event in told.events if event.kind == "ORDER_FILLED"]
+    volume = sum(decimal((e.fill_price or 0) * (e.fill_quantity or 0) // 10**18) for e in fills)
+    (row,) = base.ask("fees.sql")
+    assert (row["fills"], row["volume"], row["fees"]) == (len(fills), volume, decimal(sum(e.fee or 0 for e in fills)))
+    maker = sum(
+        decimal((e.fill_price or 0) * (e.fill_quantity or 0) // 10**18) for e in fills if e.liquidity == "MAKER"
+    )
+    assert row["maker_share"] == pytest.approx(float(maker / volume), abs=0.001)
+
+
+def test_symbols(base, told):
+    expected = Counter((symbol, side) for _, _, symbol, side, *_ in orders_by_hand(told).values())
+    found = base.ask("symbols.sql")
+    assert {(row["symbol"], row["side"]): row["orders"] for row in found} == expected
+    assert sum(row["cost"] for row in found) == sum(cost for *_, cost, _ in orders_by_hand(told).values())
+
+
+def test_stages(base, told):
+    found = {row["stage"]: row["samples"] for row in base.ask("stage_latencies.sql")}
+    answers = sum(event.answer is not None for event in told.events)
+    assert found["accept"] == answers
+    assert found["sink"] == len(told.events)
+    assert found["venue"] == sum(r.kind != "FILL" and r.sent_at is not None for r in told.reports)
+    assert found["throttle"] == found["queue"] == found["venue"]
+    assert found["book"] == len(told.events) - answers
+    assert found["report"] == sum(r.received_at is not None for r in told.reports)
+
+
+def test_unsettled_orders_are_those_that_stay_too_long(base, told):
+    old = [e for e in told.events if e.kind == "ORDER_ACCEPTED"][:1]
+    stuck = msgspec.structs.replace(old[0], order_id="stuck", occurred_at=old[0].occurred_at - 10**9, sequence=1)
+    base.store("order-events", [stuck])
+    assert [row["order_id"] for row in base.ask("unsettled_orders.sql")] == ["stuck"]
+
+
+# ── audits ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_no_audit_finds_anything_in_a_sound_story(base, told):
+    assert told.entries
+    assert {audit: base.ask(audit) for audit in AUDITS} == {audit: [] for audit in AUDITS}
+
+
+def test_a_missing_booking_a_second_one_and_a_wrong_one_are_found(base):
+    story = Story(seed=3, orders=60)
+    settled = [n for n, entry in enumerate(story.entries) if entry.kind == "SETTLE"]
+    missing, twice, wrong, alone = (story.entries[n] for n in settled[:4])
+    story.entries.remove(missing)
+    story.entries.append(twice)
+    index = story.entries.index(wrong)
+    story.entries[index] = msgspec.structs.replace(
+        wrong, postings=tuple(msgspec.structs.replace(p, amount=p.amount * 2) for p in wrong.postings)
+    )
+    story.events = [event for event in story.events if event.trade_id != alone.reference]
+    for topic, messages in story.records().items():
+        base.store(topic, messages)
+    found = {row["trade_id"]: row for row in base.ask("audit_fills_against_ledger.sql")}
+    assert found.keys() == {missing.reference, twice.reference, wrong.reference, alone.reference}
+    assert (found[missing.reference]["events"], found[missing.reference]["entries"]) == (1, 0)
+    assert found[twice.reference]["entries"] == 2
+    assert found[wrong.reference]["quantity_booked"] == 2 * found[wrong.reference]["quantity"]
+    assert found[alone.reference]["events"] == 0
+    assert base.ask("audit_zero_sum.sql") == []
+    assert {row["trade_id"] for row in base.ask("audit_fills_reported.sql")} == {alone.reference}
+    assert len(base.ask("audit_sequence_gaps.sql")) >= 1
+
+
+def test_an_entry_that_does_not_balance_is_found(base):
+    story = Story(seed=4, orders=20)
+    entry = story.entries[7]
+    first, *rest = entry.postings
+    story.entries[7] = msgspec.structs.replace(
+        entry, postings=(msgspec.structs.replace(first, amount=first.amount + 1), *rest)
+    )
+    base.store("ledger-entries", story.entries)
+    (found,) = base.ask("audit_zero_sum.sql")
+    assert (found["_offset"], found["asset"], found["off_by"]) == (7, first.asset, decimal(1))
+
+
+@pytest.mark.parametrize("lost", [0, 1, -1])
+def test_a_lost_event_is_a_gap_wherever_it_was(base, lost):
+    story = Story(seed=6, orders=30)
+    name = next(event.order_id for event in story.events if event.sequence >= 3)
+    events = [event for event in story.events if event.order_id == name]
+    story.events.remove(events[lost])
+    base.store("order-events", story.events)
+    found = [row["order_id"] for row in base.ask("audit_sequence_gaps.sql")]
+    assert found == ([] if lost == -1 else [name])  # what was never the last can't be missed by counting
