@@ -67,6 +67,10 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Fa
         """From any thread: fetch more of an input that was held because too much of it waited."""
         self.thread_loop.call_soon_threadsafe(self._go_on, admission)
 
+    def fetch_again(self, unused: Stretch) -> None:
+        """From any thread: nobody took *unused*. Nothing happens if its input has been admitted anew since."""
+        self.thread_loop.call_soon_threadsafe(self._fetch_again, unused)
+
     async def stretches(self, timeout: float) -> list[tuple[TP, Stretch]]:  # noqa: ASYNC109  # Faust's way
         """From the main thread: what was fetched of admitted inputs; waits at most *timeout* seconds for some."""
         fetched: list[tuple[TP, Stretch]] = await self.call_thread(self._stretches, timeout)
@@ -104,6 +108,15 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Fa
         if admission.held and self._admissions.get(tp) is admission:
             admission.held = False
             self._ensure_consumer().resume(tp)
+
+    def _fetch_again(self, unused: Stretch) -> None:
+        admission = unused.admission
+        tp = TopicPartition(admission.topic, admission.partition)
+        if self._admissions.get(tp) is admission:
+            self._ensure_consumer().seek(tp, unused.start)
+            admission.reached = unused.start
+            admission.fetched -= unused.weight
+            self._go_on(admission)
 
     async def _stretches(self, timeout: float) -> list[tuple[TP, Stretch]]:  # noqa: ASYNC109
         if not self.consumer.flow_active:
@@ -182,16 +195,20 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # Faust is not typed for
         """What Faust's own does, without its sleep of a second when all buffers are full."""
         if not self.flow_active:
             await self.wait(self.can_resume_flow)
-        generation = self.app.consumer_generation_id
         try:
             stretches = await self._thread.stretches(timeout)
         except ConsumerStoppedError:
             raise  # Faust knows what it means
         except KafkaError as error:
             failure.stop("fetch_failed", error)
-        for tp, stretch in stretches:
+        generation = self.app.consumer_generation_id  # of now: a rebalance may have come and gone while we waited
+        for place, (tp, stretch) in enumerate(stretches):
             if self.should_stop or not self.flow_active or self.app.consumer_generation_id != generation:
-                return  # a rebalance: whoever owns the partition after it seeks to where it stands
+                # A rebalance. Whoever owns the partition after it seeks to where it stands; but if that has been done
+                # already, this is from after it, and nobody would miss it before the input's next record comes.
+                for _, unused in stretches[place:]:
+                    self._thread.fetch_again(unused)
+                return
             yield tp, self._message(tp, stretch, generation)
 
     def _message(self, tp: TP, stretch: Stretch, generation: int) -> ConsumerMessage:

@@ -1,0 +1,94 @@
+"""What was fetched while a rebalance came and went is taken or fetched again: nobody else would miss it."""
+
+from types import SimpleNamespace
+
+import pytest
+from aiokafka.structs import TopicPartition
+from faust.types import TP
+
+from streaming.chunk import Admission, Stretch
+from streaming.transport import Consumer, ConsumerThread
+
+
+def a_stretch(partition, weight=0.25):
+    admission = Admission("first", partition, 7)
+    admission.reached, admission.fetched = 9, weight
+    return Stretch(start=7, end=9, records=[], weight=weight, highwater=9, admission=admission)
+
+
+class Thread:
+    """Fetches two stretches; *meanwhile* happens before they are there."""
+
+    def __init__(self, meanwhile):
+        self.fetched = [(TP("first", number), a_stretch(number)) for number in range(2)]
+        self.again = []
+        self._meanwhile = meanwhile
+
+    async def stretches(self, _timeout):
+        self._meanwhile()
+        return self.fetched
+
+    def fetch_again(self, stretch):
+        self.again.append(stretch)
+
+
+@pytest.fixture
+def consumer():
+    consumer = SimpleNamespace(flow_active=True, should_stop=False, app=SimpleNamespace(consumer_generation_id=1))
+    consumer._message = lambda tp, _stretch, generation: (tp.partition, generation)
+    consumer._thread = Thread(lambda: None)
+    return consumer
+
+
+async def test_what_comes_after_a_rebalance_that_was_waited_through_is_of_its_generation(consumer):
+    def rebalance():
+        consumer.app.consumer_generation_id = 2
+
+    consumer._thread = Thread(rebalance)
+    assert [message async for _, message in Consumer.getmany(consumer, 1)] == [(0, 2), (1, 2)]
+    assert consumer._thread.again == []
+
+
+@pytest.mark.parametrize("change", ["generation", "flow"])
+async def test_what_a_rebalance_keeps_from_being_taken_is_fetched_again(consumer, change):
+    taken = []
+    async for _, message in Consumer.getmany(consumer, 1):
+        taken.append(message)
+        if change == "generation":
+            consumer.app.consumer_generation_id = 2
+        else:
+            consumer.flow_active = False
+    assert taken == [(0, 1)]
+    assert [stretch.admission.partition for stretch in consumer._thread.again] == [1]
+
+
+class Kafka:
+    def __init__(self):
+        self.calls = []
+
+    def seek(self, tp, offset):
+        self.calls.append(("seek", tp.partition, offset))
+
+    def resume(self, tp):
+        self.calls.append(("resume", tp.partition))
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_to_fetch_again_is_to_go_back_to_where_the_stretch_began(held):
+    kafka, stretch = Kafka(), a_stretch(3)
+    stretch.admission.held = held
+    thread = SimpleNamespace(
+        _admissions={TopicPartition("first", 3): stretch.admission}, _ensure_consumer=lambda: kafka
+    )
+    thread._go_on = lambda admission: ConsumerThread._go_on(thread, admission)
+    ConsumerThread._fetch_again(thread, stretch)
+    assert kafka.calls == [("seek", 3, 7)] + [("resume", 3)] * held
+    assert (stretch.admission.reached, stretch.admission.waiting, stretch.admission.held) == (7, 0.0, False)
+
+
+def test_an_input_that_was_admitted_anew_needs_nothing_again():
+    kafka, stretch = Kafka(), a_stretch(3)
+    newer = Admission("first", 3, 8)
+    thread = SimpleNamespace(_admissions={TopicPartition("first", 3): newer}, _ensure_consumer=lambda: kafka)
+    ConsumerThread._fetch_again(thread, stretch)
+    assert kafka.calls == []
