@@ -123,8 +123,8 @@ class Run:
         """Waits until the system is at rest, with the market stopped, and says what is left if it isn't."""
         self.phase = "settling"
         deadline_s = time.monotonic() + (SETTLE_AFTER_KILLS_S if self.kills else SETTLE_S)
-        self._wait(self._all_answered, deadline_s - time.monotonic())
-        self._exchange.stop_market()
+        self._wait(self._nothing_moves, deadline_s - time.monotonic())
+        self._exchange.stop_market()  # or somebody would go on trading with what rests on the book
         left = settle.wait(self._unrest, deadline_s - time.monotonic())
         log.info("settled", left=str(left), over=left.over)
         return left
@@ -178,6 +178,11 @@ class Run:
 
     def _all_answered(self) -> bool:
         return not settle.unanswered(self.sent, self.watcher.mirror)
+
+    def _nothing_moves(self) -> bool:
+        """Whether every command is answered, and every order has ended, rests on the book, is paused or is unknown."""
+        left = settle.unrest(self.sent, self.watcher.mirror, self.journal)
+        return not left.unanswered and not left.moving
 
     def _unrest(self) -> tuple[Unrest, int]:
         self._pause()
