@@ -156,7 +156,7 @@ def _rejected(d: Decision, report: VenueReport, order: Order) -> Order | None:
 
 
 def _not_sent(d: Decision, report: VenueReport, order: Order) -> Order | None:
-    if order.status not in (OrderStatus.PENDING_SUBMISSION, OrderStatus.PENDING_CANCEL) or _arrived(order):
+    if order.status in (OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED) or _arrived(order):
         return None
     canceled = report.reason == Reason.CANCELED_BEFORE_SENDING
     closing = OrderStatus.CANCELED if canceled else OrderStatus.EXPIRED

@@ -164,6 +164,7 @@ AFTER_REPORT = {
     UNKNOWN: {
         ReportKind.ACKNOWLEDGED: OPEN,
         ReportKind.REJECTED: REJECTED,
+        ReportKind.NOT_SENT: EXPIRED,
         ReportKind.FILL: PARTIALLY_FILLED,
         ReportKind.CANCELED: CANCELED,
         ReportKind.EXPIRED: EXPIRED,

@@ -169,8 +169,14 @@ def test_nothing_casts_doubt_on_an_order_that_has_arrived(kind, proof):
     assert untouched(told(a_report(kind, order), order))
 
 
-@pytest.mark.parametrize("status", [OPEN, PARTIALLY_FILLED, UNKNOWN])
-def test_only_what_waits_for_its_answer_can_turn_out_not_to_have_been_sent(status):
+def test_what_was_not_sent_is_no_longer_in_doubt():
+    order = an_order(status=UNKNOWN)
+    decided = told(a_report(ReportKind.NOT_SENT, order, reason=Reason.DEADLINE_PASSED), order)
+    assert (stored(decided).status, stored(decided).reserved) == (EXPIRED, 0)
+
+
+@pytest.mark.parametrize("status", [OPEN, PARTIALLY_FILLED])
+def test_what_is_on_the_book_was_sent(status):
     order = an_order(status=status, venue_order_id=None)
     assert untouched(told(a_report(ReportKind.NOT_SENT, order, reason=Reason.DEADLINE_PASSED), order))
 
