@@ -95,7 +95,7 @@ OVERRIDDEN = {
 
 NAMES_OF_OURS = {
     "streaming.transport:Consumer": {"admit", "publish", "taken", "weigh"},
-    "streaming.transport:ConsumerThread": {"admit", "go_on", "publish", "stretches"},
+    "streaming.transport:ConsumerThread": {"admit", "fetch_again", "go_on", "publish", "stretches"},
 }
 
 
