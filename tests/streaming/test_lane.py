@@ -65,8 +65,8 @@ class World:
 
 async def eventually(condition):
     async with asyncio.timeout(5):
-        while not condition():
-            await asyncio.sleep(0.01)  # it comes about in a thread
+        while not condition():  # noqa: ASYNC110  # it comes about in a thread
+            await asyncio.sleep(0.01)
 
 
 @pytest.fixture
