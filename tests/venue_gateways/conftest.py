@@ -1,19 +1,26 @@
 """A venue and its gateways, as processes."""
 
 import itertools
-import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.venue_gateways.harness import Rig
+from tests.venue_gateways.harness import Rig, Simulator
+
+
+@pytest.fixture(scope="session")
+def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
+    """The venue of all tests that don't break it: each has a name of its own for it, and so topics and orders."""
+    started = Simulator(tmp_path_factory.mktemp("simulator"))
+    yield started
+    started.stop()
 
 
 @pytest.fixture(scope="module")
-def shared(broker: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
-    """One venue with one gateway, for tests that leave both as they were."""
-    made = Rig(broker, tmp_path_factory.mktemp("shared") / "var", f"sim-{uuid.uuid4().hex[:8]}")
+def shared(broker: str, simulator: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+    """One gateway, for tests that leave it as it was."""
+    made = Rig(broker, tmp_path_factory.mktemp("shared") / "var", simulator)
     made.start_gateway()
     made.wait_for_log("venue_ready")
     yield made
@@ -21,16 +28,23 @@ def shared(broker: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ri
 
 
 @pytest.fixture
-def rig(broker: str, tmp_path: Path) -> Iterator[Callable[..., Rig]]:
-    """Makes rigs, each under a venue name of its own."""
-    made: list[Rig] = []
+def rig(broker: str, simulator: Simulator, tmp_path: Path) -> Iterator[Callable[..., Rig]]:
+    """Makes rigs; with options, one with a venue of its own."""
+    rigs: list[Rig] = []
+    venues: list[Simulator] = []
     numbers = itertools.count()
 
-    def make(**limits: int) -> Rig:
-        name = f"sim-{uuid.uuid4().hex[:8]}"
-        made.append(Rig(broker, tmp_path / str(next(numbers)), name, **limits))
-        return made[-1]
+    def make(*, own: bool = False, **options: int) -> Rig:
+        var = tmp_path / str(next(numbers))
+        if own or options:
+            venues.append(Simulator(var, **options))
+        rigs.append(Rig(broker, var, venues[-1] if own or options else simulator))
+        return rigs[-1]
 
     yield make
-    for one in made:
-        one.close()
+    for made in rigs:
+        made.close()
+    for venue in venues:
+        venue.stop()
+    if rigs and not venues:
+        rigs[0].lie()

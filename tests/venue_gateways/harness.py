@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterable
 from importlib import resources
 from pathlib import Path
@@ -24,7 +25,7 @@ from domain.messages import (
 )
 from runtime import kafka, process, telemetry
 from runtime import topics as broker_topics
-from runtime.settings import PREFIX, Settings
+from runtime.settings import FILE_VARIABLE, PREFIX, Settings
 from schemas import codec, topics
 from venue_gateways.binance.signing import HmacSigner, signed_query
 
@@ -36,27 +37,77 @@ def now_us() -> int:
     return time.time_ns() // 1000
 
 
-class Rig:
-    """One venue under a name of its own, and as many gateways to it as wanted."""
+def environment(**settings: str) -> dict[str, str]:
+    """That of a process with exactly these settings."""
+    own = {key: value for key, value in os.environ.items() if not key.startswith(PREFIX)}
+    root = {FILE_VARIABLE: os.devnull, "PYTHONPATH": str(HERE.parent.parent)}
+    return own | root | {PREFIX + key.upper(): value for key, value in settings.items()}
 
-    def __init__(self, bootstrap: str, var: Path, name: str, **limits: int) -> None:
-        self.name = name
+
+class Simulator:
+    """A venue as a process."""
+
+    def __init__(self, var: Path, **options: int) -> None:
         self.var = var
-        self.bootstrap = bootstrap
-        self.processes: list[subprocess.Popen[bytes]] = []
+        self.options = options
+        self.url = ""
+        var.mkdir(parents=True, exist_ok=True)
+        self.start()
+
+    def start(self) -> None:
+        """At first on any port, later on the same."""
+        port = int(self.url.rpartition(":")[2] or 0)
+        arguments = ", ".join(f"{name}={value}" for name, value in {"port": port, **self.options}.items())
+        imports = "from runtime import settings; from venue_gateways.simulator.server import main"
+        with (self.var / "simulator.log").open("ab") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", f"{imports}; main(settings.load(), {arguments})"],
+                stdout=subprocess.PIPE,
+                stderr=output,
+                env=environment(var=str(self.var)),
+                cwd=HERE.parent.parent,
+            )
+        assert self.process.stdout is not None
+        with self.process.stdout as first_line:
+            self.url = first_line.readline().decode().strip()
+
+    def stop(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    @property
+    def credentials(self) -> Path:
+        return self.var / "simulator" / "credentials.toml"
+
+    @property
+    def journal(self) -> Path:
+        return self.var / "simulator" / "journal.jsonl"
+
+
+class Rig:
+    """A venue under a name of its own, and as many gateways to it as wanted."""
+
+    def __init__(self, bootstrap: str, var: Path, simulator: Simulator) -> None:
+        self.name = f"sim-{uuid.uuid4().hex[:8]}"
+        self.var = var
+        self.simulator = simulator
+        self.gateways: list[subprocess.Popen[bytes]] = []
         self.settings = Settings(bootstrap_servers=bootstrap, var=var, partitions=PARTITIONS)
-        broker_topics.create(self.settings, [topics.venue_requests(name), topics.VENUE_REPORTS, topics.DEAD_LETTERS])
+        wanted = [topics.venue_requests(self.name), topics.VENUE_REPORTS, topics.DEAD_LETTERS]
+        broker_topics.create(self.settings, wanted)
         self._instruments = var / "instruments.toml"
         var.mkdir(parents=True, exist_ok=True)
         built_in = resources.files("runtime").joinpath("instruments.toml").read_text()
-        self._instruments.write_text(built_in.replace('venue = "simulated"', f'venue = "{name}"'))
-        self._producer = Producer(kafka.producer(self.settings, transactional_id=f"test-{name}", linger_ms=0))
+        self._instruments.write_text(built_in.replace('venue = "simulated"', f'venue = "{self.name}"'))
+        self._producer = Producer(kafka.producer(self.settings, transactional_id=f"test-{self.name}", linger_ms=0))
         self._producer.init_transactions(10)
-        self._reader = Consumer(kafka.consumer(self.settings, f"test-{name}", auto_offset_reset="latest"))
+        self._reader = Consumer(kafka.consumer(self.settings, f"test-{self.name}", auto_offset_reset="latest"))
         self._sequence = 0
+        self._ours: set[str] = set()
         self.reports: list[VenueReport] = []
         self._reads(topics.VENUE_REPORTS.name)
-        self.start_venue(**limits)
+        self._journal_starts = simulator.journal.stat().st_size if simulator.journal.exists() else 0
+        self.lie()
 
     def _reads(self, topic: str) -> None:
         ends = []
@@ -67,58 +118,29 @@ class Rig:
 
     # ── processes ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def start_venue(self, port: int = 0, **limits: int) -> None:
-        arguments = ", ".join(f"{name}={value}" for name, value in {"port": port, **limits}.items())
-        imports = "from runtime import settings; from venue_gateways.simulator.server import main"
-        code = f"{imports}; main(settings.load(), {arguments})"
-        with (self.var / "simulator.log").open("ab") as output:
-            self.venue = subprocess.Popen(
-                [sys.executable, "-c", code],
-                stdout=subprocess.PIPE,
-                stderr=output,
-                env=self._environment(),
-                cwd=HERE.parent.parent,
-            )
-        assert self.venue.stdout is not None
-        self.url = self.venue.stdout.readline().decode().strip()
-        self.processes.append(self.venue)
-        self.credentials = self.var / "simulator" / "credentials.toml"
-
     def start_gateway(self, gateway_id: str = "gateway-0", **more: str) -> subprocess.Popen[bytes]:
         usual = {
-            "venue_url": self.url,
-            "venue_stream_url": self.url.replace("http", "ws") + "/ws-api/v3",
-            "credentials": str(self.credentials),
-            "gateway_id": gateway_id,
-            "process_name": gateway_id,
-        }
-        environment = self._environment(**usual | more)
-        with (self.var / f"{gateway_id}.log").open("ab") as output:
-            started = process.spawn(
-                [sys.executable, str(HERE / "gateway_process.py"), self.name], output=output, environment=environment
-            )
-        self.processes.append(started)
-        return started
-
-    def _environment(self, **more: str) -> dict[str, str]:
-        settings = {
             "var": str(self.var),
-            "bootstrap_servers": self.bootstrap,
+            "bootstrap_servers": self.settings.bootstrap_servers,
             "partitions": str(PARTITIONS),
             "instruments": str(self._instruments),
             "session_timeout_ms": "7000",
-            **more,
+            "venue_url": self.simulator.url,
+            "venue_stream_url": self.simulator.url.replace("http", "ws") + "/ws-api/v3",
+            "credentials": str(self.simulator.credentials),
+            "gateway_id": gateway_id,
+            "process_name": gateway_id,
         }
-        own = {key: value for key, value in os.environ.items() if not key.startswith(PREFIX)}
-        venue = {"FILLSTREAM_SETTINGS": os.devnull, "PYTHONPATH": str(HERE.parent.parent)}
-        return own | venue | {PREFIX + key.upper(): value for key, value in settings.items()}
+        command = [sys.executable, str(HERE / "gateway_process.py"), self.name]
+        with (self.var / f"{gateway_id}.log").open("ab") as output:
+            started = process.spawn(command, output=output, environment=environment(**usual | more))
+        self.gateways.append(started)
+        return started
 
     def close(self) -> None:
-        for started in self.processes:
+        for started in self.gateways:
             started.kill()
             started.wait()
-        if self.venue.stdout is not None:
-            self.venue.stdout.close()
         self._reader.close()
 
     def log(self, gateway_id: str = "gateway-0") -> str:
@@ -138,11 +160,11 @@ class Rig:
 
     def lie(self, **plan: object) -> None:
         """Set the venue's faults; none at all heals it."""
-        httpx.put(f"{self.url}/simulator/faults", content=msgspec.json.encode(plan)).raise_for_status()
+        httpx.put(f"{self.simulator.url}/simulator/faults", content=msgspec.json.encode(plan)).raise_for_status()
 
     def journal(self, event: str | None = None) -> list[dict[str, object]]:
-        """What the venue wrote down itself."""
-        lines = (self.var / "simulator" / "journal.jsonl").read_bytes().splitlines()
+        """What the venue has written down itself since the rig was made."""
+        lines = self.simulator.journal.read_bytes()[self._journal_starts :].splitlines()
         entries = [msgspec.json.decode(line) for line in lines]
         return [entry for entry in entries if event in {None, entry["event"]}]
 
@@ -151,7 +173,9 @@ class Rig:
 
     def order_by_hand(self, client_order_id: str, method: str = "POST") -> None:
         """Somebody places, or cancels, an order on the same account without us."""
-        key, secret = (self.credentials.read_text().split(f'{name} = "')[1].split('"')[0] for name in ("key", "secret"))
+        key, secret = (
+            self.simulator.credentials.read_text().split(f'{name} = "')[1].split('"')[0] for name in ("key", "secret")
+        )
         parameters = [("symbol", "BTCUSD"), ("timestamp", str(now_us() // 1000))]
         if method == "POST":
             parameters += [("side", "BUY"), ("type", "LIMIT"), ("timeInForce", "GTC"), ("quantity", "0.001")]
@@ -159,13 +183,15 @@ class Rig:
         else:
             parameters.append(("origClientOrderId", client_order_id))
         query = signed_query(parameters, HmacSigner(secret))
-        answer = httpx.request(method, f"{self.url}/api/v3/order?{query}", headers={"X-MBX-APIKEY": key})
+        answer = httpx.request(method, f"{self.simulator.url}/api/v3/order?{query}", headers={"X-MBX-APIKEY": key})
         assert answer.status_code == 200, answer.text
 
     # ── requests and reports ───────────────────────────────────────────────────────────────────────────────────────
 
     def order_id(self, order: str, partition: int = 0) -> str:
-        return ids.client_order_id(partition, ids.order_key("alice", f"{self.name}/{order}"), 0)
+        made = ids.client_order_id(partition, ids.order_key("alice", f"{self.name}/{order}"), 0)
+        self._ours.add(made)
+        return made
 
     def request(self, operation: Operation, order: str, partition: int = 0, **fields: object) -> VenueRequest:
         self._sequence += 1
@@ -219,7 +245,7 @@ class Rig:
                 report = codec.decode(message.value(), VenueReport)
                 assert message.key() == report.client_order_id.encode()
                 assert message.partition() == ids.parse_client_order_id(report.client_order_id)[0]
-                if report.venue == self.name:
+                if report.client_order_id in self._ours:  # others use the same account
                     self.reports.append(report)
         return self.reports
 

@@ -242,7 +242,7 @@ def test_orders_that_are_not_ours_are_counted_and_left_alone(rig):
 
 
 def test_no_secret_is_in_the_log(rig):
-    secret = rig.credentials.read_text().split('secret = "')[1].split('"')[0]
+    secret = rig.simulator.credentials.read_text().split('secret = "')[1].split('"')[0]
     log = rig.log()
     assert "venue_ready" in log
     assert secret not in log
@@ -255,6 +255,30 @@ def test_what_is_answered_is_committed(rig):
     rig.expect("kept", ACKNOWLEDGED, partition=3)
     until(lambda: rig.committed()[3][0] >= 1, 5, lambda: str(rig.committed()))
     assert '"runs"' not in rig.committed()[3][1]
+
+
+def test_a_stream_that_is_cut_comes_back(rig):
+    connected = 'fillstream_venue_stream_connections_total{result="subscribed"'
+    until(lambda: rig.metric("fillstream_venue_stream_connected") == 1, 10, "the stream")
+    before = rig.metric(connected)
+    rig.lie(stream_reset=1.0, times={"stream_reset": 1})
+    rig.send(rig.place("cut", **MARKET))
+    rig.expect("cut", FILL, ACKNOWLEDGED)
+    rig.lie()
+    until(lambda: rig.metric(connected) > before, 10, lambda: rig.log()[-2000:])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"session_timeout_ms": "6000"}, "must exceed receive_window_ms"),
+        ({"metrics_host": "203.0.113.1"}, "metrics can't be served"),
+    ],
+)
+def test_the_process_ends_with_the_code_for_unusable_settings(rig, change, message):
+    refused = rig.start_gateway("refused", **change)
+    assert refused.wait(20) == 2
+    assert message in rig.log("refused")
 
 
 def codec_of(request):

@@ -232,36 +232,21 @@ def test_what_happened_while_no_gateway_ran_is_told_by_the_next(rig):
     assert end.evidence is Evidence.POLL
 
 
-def test_a_stream_that_is_cut_comes_back(rig):
-    rig = rig()
-    rig.start_gateway()
-    rig.wait_for_log("venue_ready")
-    until(lambda: rig.metric("fillstream_venue_stream_connected") == 1, 10, "the stream")
-    rig.lie(stream_reset=1.0, times={"stream_reset": 1})
-    rig.send(rig.place("cut", price=None, order_type=OrderType.MARKET))
-    rig.expect("cut", ReportKind.FILL, ACKNOWLEDGED)
-    rig.lie()
-    connected = 'fillstream_venue_stream_connections_total{result="subscribed"'
-    until(lambda: rig.metric(connected) == 2, 10, lambda: rig.log()[-2000:])
-
-
 # ── a venue that is gone ────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_while_the_venue_is_gone_placements_wait_for_their_deadline_and_the_rest_for_its_return(rig):
-    rig = rig()
+    rig = rig(own=True)
     rig.start_gateway()
     rig.wait_for_log("venue_ready")
     rig.send(rig.place("kept"))
     rig.expect("kept", ACKNOWLEDGED)
-    port = int(rig.url.rpartition(":")[2])
-    rig.venue.kill()
-    rig.venue.wait()
+    rig.simulator.stop()
     rig.send(rig.place("mortal", expires_at=now_us() + 2_500_000), rig.place("patient"), rig.cancel("kept"))
     (report,) = rig.expect("mortal", ReportKind.NOT_SENT)
     assert report.reason == "DEADLINE_PASSED"
     assert rig.of("patient") == []
-    rig.start_venue(port)
+    rig.simulator.start()
     rig.expect("patient", ACKNOWLEDGED, within_s=30)
     refused = rig.expect("kept", ReportKind.CANCEL_REJECTED)[-1]  # the venue has forgotten its orders
     assert refused.reason == "ORDER_NOT_FOUND"

@@ -1,4 +1,4 @@
-"""The gateway process refuses to start with settings that can't work, and says what to do."""
+"""Credentials and addresses: what can't be used is refused, with what to do, and without showing it."""
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
@@ -83,16 +83,3 @@ def test_a_venue_without_an_address_of_its_own_needs_one():
     named = Settings(venue_url="http://127.0.0.1:1", venue_stream_url="ws://127.0.0.1:1")
     assert venues.addresses("simulated", named) == ("http://127.0.0.1:1", "ws://127.0.0.1:1")
     assert venues.addresses("binance", Settings())[0] == "https://api.binance.com"
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"session_timeout_ms": "6000"}, "must exceed receive_window_ms"),
-        ({"metrics_host": "203.0.113.1"}, "metrics can't be served"),
-    ],
-)
-def test_the_process_ends_with_the_code_for_unusable_settings(shared, change, message):
-    refused = shared.start_gateway("refused", **change)
-    assert refused.wait(20) == 2
-    assert message in shared.log("refused")

@@ -1,0 +1,158 @@
+"""What happens around a call: the lease, the clock, and what an answer means to the calls after it."""
+
+import pytest
+
+from domain.breaker import BreakerState
+from domain.messages import Operation, OrderType, Side, VenueRequest
+from tests.venue_gateways.scripted import ScriptedTransport, make_caller, parameters, reply
+from venue_gateways import calls
+from venue_gateways.calls import LeaseLost, TooLate
+from venue_gateways.clock import steady_us, wall_us
+from venue_gateways.transport import Lost, NotSent
+from venue_gateways.venue import Cancel, Finding, FindOrder, Outcome, Place, ReadClock
+
+REQUEST = VenueRequest(
+    request_id="r",
+    client_order_id="00000000-0000-8000-8000-000000000001",
+    user_id="u",
+    order_id="o",
+    venue="scripted",
+    symbol="BTC-USD",
+    operation=Operation.PLACE,
+    sequence=1,
+    side=Side.BUY,
+    order_type=OrderType.LIMIT,
+    quantity=10**18,
+    price=10**18,
+    requested_at=0,
+)
+PLACE, CANCEL = Place(REQUEST), Cancel(REQUEST)
+REFUSED = {"code": -2010, "msg": "no"}
+
+
+@pytest.fixture
+def transport() -> ScriptedTransport:
+    return ScriptedTransport()
+
+
+@pytest.fixture
+def caller(transport):
+    return make_caller(transport)
+
+
+async def test_without_a_lease_nothing_is_placed_but_cancels_go_on(caller, transport):
+    transport.answers = {"DELETE order": reply({"code": -2011, "msg": "Unknown order sent."}, 400)}
+    caller._lease.end()
+    with pytest.raises(LeaseLost):
+        await caller.send(PLACE, 0)
+    assert transport.sent == []
+    assert (await caller.send(CANCEL, 0)).answer.reason == "ORDER_NOT_FOUND"
+
+
+async def test_a_process_that_stops_after_the_lease_check_signs_an_instant_that_is_old_by_then(
+    caller, transport, monkeypatch
+):
+    """The clock jumps by ten seconds as soon as the lease has been looked at: what is signed is from before."""
+    transport.answers = {"POST order": reply(REFUSED, 400)}
+    skip = 0
+    lease_holds = caller._lease.holds
+
+    def look(now: int) -> bool:
+        nonlocal skip
+        held = lease_holds(now)
+        skip = 10_000_000
+        return held
+
+    before = wall_us()
+    monkeypatch.setattr(type(caller._lease), "holds", lambda _, now: look(now))
+    monkeypatch.setattr("venue_gateways.clock.wall_us", lambda: before + skip)
+    monkeypatch.setattr(calls, "wall_us", lambda: before + skip)
+    await caller.send(PLACE, 0)
+    assert parameters(transport.sent[0])["timestamp"] == str(before // 1000)
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome", "answered"),
+    [(NotSent("ConnectError"), Outcome.RETRY_SAFE, False), (Lost("ReadTimeout"), Outcome.UNKNOWN, False)],
+)
+async def test_a_call_that_fails_on_the_way_is_classed_by_whether_it_was_sent(
+    caller, transport, answer, outcome, answered
+):
+    transport.answers = {"POST order": answer}
+    exchange = await caller.send(PLACE, 7)
+    assert (exchange.answer.outcome, exchange.answered, exchange.waited_us) == (outcome, answered, 7)
+    assert caller.breaker.failures == 1
+
+
+@pytest.mark.parametrize("answer", [NotSent("ConnectError"), Lost("ReadTimeout"), reply({}, 503)])
+async def test_failures_in_a_row_open_the_breaker_and_rejections_do_not(caller, transport, answer):
+    transport.answers = {"POST order": reply(REFUSED, 400)}
+    for _ in range(20):
+        await caller.send(PLACE, 0)
+    assert caller.breaker.closed()
+    transport.answers = {"POST order": answer}
+    for _ in range(5):
+        await caller.send(PLACE, 0)
+    assert caller.breaker.state(steady_us()) is BreakerState.OPEN
+
+
+async def test_a_ban_opens_the_breaker_and_freezes_every_limit_until_its_end(caller, transport):
+    transport.answers = {"POST order": reply({"code": -1003, "msg": "banned"}, 418, retry_after="120")}
+    await caller.send(PLACE, 0)
+    assert caller.breaker.state(steady_us() + 119_000_000) is BreakerState.OPEN
+    for call in (CANCEL, PLACE, ReadClock()):
+        assert caller.take(call) == 1_000_000
+    assert caller.throttle.take(caller.adapter.charges(CANCEL), 0, wall_us() + 121_000_000) is None
+
+
+async def test_too_many_orders_hold_up_orders_alone(caller, transport):
+    transport.answers = {"POST order": reply({"code": -1015, "msg": "Too many new orders."}, 429)}
+    await caller.send(PLACE, 0)
+    assert caller.take(PLACE) is not None
+    assert caller.take(CANCEL) is None
+    assert caller.breaker.closed()
+
+
+async def test_a_timestamp_that_is_refused_sets_the_clock_by_the_venue_s(caller, transport):
+    transport.answers = {
+        "POST order": reply({"code": -1021, "msg": "Timestamp for this request is outside of the recvWindow."}, 400),
+        "GET time": lambda _: reply({"serverTime": (wall_us() + 3_600_000_000) // 1000}),
+    }
+    await caller.send(PLACE, 0)
+    assert transport.paths() == ["POST order", "GET time"]
+    assert caller.clock.offset_us == pytest.approx(3_600_000_000, abs=100_000)
+    await caller.send(PLACE, 0)
+    assert int(parameters(transport.sent[2])["timestamp"]) == pytest.approx(wall_us() // 1000 + 3_600_000, abs=1_000)
+
+
+async def test_a_venue_that_does_not_tell_its_time_leaves_the_clock_alone(caller, transport):
+    transport.answers = {"GET time": reply({"hello": 1})}
+    assert not await caller.measure_clock()
+    assert caller.clock.offset_us == 0
+
+
+async def test_the_venue_s_own_count_holds_up_the_next_call(caller, transport):
+    transport.answers = {"DELETE order": lambda _: reply({"code": -2011}, 400, x_mbx_used_weight_1m="6000")}
+    await caller.send(CANCEL, 0)
+    used_up = caller.take(CANCEL)
+    if used_up is None:  # the minute turned while the call was made
+        await caller.send(CANCEL, 0)
+        used_up = caller.take(CANCEL)
+    assert used_up is not None
+
+
+async def test_who_can_t_wait_for_tokens_gives_up_without_a_call(caller, transport):
+    caller.throttle.own(0, wall_us())
+    with pytest.raises(TooLate):
+        await caller.acquire(PLACE, steady_us() + 1_000)
+    assert await caller.look_up("BTC-USD", "x", steady_us() + 1_000) == Finding(usable=False)
+    assert transport.sent == []
+
+
+async def test_a_look_up_follows_the_venue_s_own_plan(caller, transport):
+    transport.answers = {"GET order": reply({"code": -2013, "msg": "Order does not exist."}, 400)}
+    assert await caller.look_up("BTC-USD", "x") == Finding(usable=True)
+    transport.answers = {"GET order": reply({}, 500)}
+    assert await caller.look_up("BTC-USD", "x") == Finding(usable=False)
+    assert transport.paths() == ["GET order", "GET order"]
+    assert (await caller.ask(FindOrder("BTC-USD", "x"))).answer.outcome is Outcome.UNKNOWN

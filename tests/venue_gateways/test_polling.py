@@ -1,0 +1,232 @@
+"""Reading back what the stream may have missed, page by page."""
+
+import asyncio
+import contextlib
+
+import pytest
+
+from domain import ids
+from domain.messages import Evidence, ReportKind
+from tests.venue_gateways.scripted import ScriptedTransport, make_caller, parameters, reply
+from venue_gateways.clock import wall_us
+from venue_gateways.facts import Facts
+from venue_gateways.polling import LOOK_BACK_US, OVERLAP_US, Incomplete, Poller
+from venue_gateways.venue import OrderSeen, OrderState
+
+
+def client_id(number: int) -> str:
+    return ids.client_order_id(0, ids.order_key("alice", str(number)), 0)
+
+
+class History:
+    """A venue's orders and trades of BTC-USD; *page* rows in one answer."""
+
+    def __init__(self, transport: ScriptedTransport) -> None:
+        self.orders: list[dict[str, object]] = []
+        self.trades: list[dict[str, object]] = []
+        transport.answers = {
+            "GET myTrades": lambda request: self._list(request, self.trades, "id", "fromId", "time"),
+            "GET allOrders": lambda request: self._list(request, self.orders, "orderId", "orderId", "time"),
+            "GET openOrders": lambda request: reply(
+                [o for o in self.orders if o["status"] == "NEW" and o["symbol"] == parameters(request)["symbol"]]
+            ),
+            "GET order": self._find,
+        }
+
+    def _list(self, request, rows, number, from_name, time_name):
+        asked = parameters(request)
+        found = [row for row in rows if row["symbol"] == asked["symbol"]]
+        if from_name in asked:
+            found = [row for row in found if row[number] >= int(asked[from_name])]
+        if "startTime" in asked:
+            found = [row for row in found if row[time_name] >= int(asked["startTime"])]
+        return reply(found[: int(asked["limit"])])
+
+    def _find(self, request):
+        asked = parameters(request)
+        for order in self.orders:
+            if str(order["orderId"]) == asked.get("orderId") or order["clientOrderId"] == asked.get(
+                "origClientOrderId"
+            ):
+                return reply(order)
+        return reply({"code": -2013, "msg": "Order does not exist."}, 400)
+
+    def order(self, number: int, status: str = "NEW", *, age_s: float = 3_600, updated_s: float | None = None) -> None:
+        now_ms = wall_us() // 1000
+        self.orders.append(
+            {
+                "symbol": "BTCUSD",
+                "orderId": number,
+                "clientOrderId": client_id(number),
+                "executedQty": "0",
+                "status": status,
+                "time": int(now_ms - age_s * 1000),
+                "updateTime": int(now_ms - (age_s if updated_s is None else updated_s) * 1000),
+            }
+        )
+
+    def trade(self, number: int, order: int, *, age_s: float = 10) -> None:
+        self.trades.append(
+            {
+                "symbol": "BTCUSD",
+                "id": number,
+                "orderId": order,
+                "price": "1",
+                "qty": "1",
+                "commission": "0",
+                "commissionAsset": "USD",
+                "time": int(wall_us() // 1000 - age_s * 1000),
+                "isMaker": True,
+            }
+        )
+
+
+@pytest.fixture
+def transport():
+    return ScriptedTransport()
+
+
+class Rig:
+    def __init__(self, transport):
+        self.history = History(transport)
+        self.told = []
+        self.through = []
+        self.transport = transport
+        self.caller = make_caller(transport)
+        self.facts = Facts("scripted", lambda partition: partition == 0, self.told.extend)
+        self.poller = Poller(self.caller, self.facts, ["BTC-USD", "ETH-USD", "DOGE-USD"], self.through.append)
+
+    async def sweep(self) -> list[tuple[ReportKind, str]]:
+        before = len(self.told)
+        await self.poller._sweep()
+        return [(report.kind, report.trade_id or report.venue_order_id) for _, report in self.told[before:]]
+
+
+@pytest.fixture
+def rig(transport):
+    return Rig(transport)
+
+
+@pytest.fixture
+def history(rig):
+    return rig.history
+
+
+async def test_a_first_look_goes_back_a_day_and_tells_what_ended_and_traded(rig, history):
+    history.order(1, "FILLED")
+    history.order(2, "CANCELED")
+    history.order(3)
+    history.order(4, "CANCELED", age_s=2 * 86_400)
+    history.trade(10, 1)
+    history.trade(11, 1, age_s=2 * 86_400)
+    rig.poller.gained(0)
+    began = wall_us()
+    assert await rig.sweep() == [(ReportKind.CANCELED, "2"), (ReportKind.FILL, "10")]
+    assert rig.told[0][1].evidence is rig.told[1][1].evidence is Evidence.POLL
+    assert rig.told[1][1].client_order_id == client_id(1)
+    start = int(parameters(rig.transport.sent[0])["startTime"]) * 1000
+    assert start == pytest.approx(began - LOOK_BACK_US, abs=1_000_000)
+    assert rig.through == [pytest.approx(began // 1000, abs=1_000)]
+
+
+async def test_with_a_mark_of_the_former_owner_only_what_is_newer_is_told(rig, history):
+    history.order(1, "CANCELED", age_s=7_200, updated_s=7_000)
+    history.order(2, "CANCELED", age_s=7_200, updated_s=5)
+    history.trade(10, 1, age_s=7_100)
+    history.trade(11, 1, age_s=5)
+    rig.poller.gained(wall_us() // 1000 - 60_000)
+    assert await rig.sweep() == [(ReportKind.CANCELED, "2"), (ReportKind.FILL, "11")]
+    trades = next(r for r in rig.transport.sent if "myTrades" in r.target)
+    assert int(parameters(trades)["startTime"]) == pytest.approx((wall_us() - 60_000_000 - OVERLAP_US) // 1000, abs=999)
+
+
+async def test_later_looks_start_where_the_last_one_ended(rig, history):
+    history.order(1)
+    history.trade(10, 1)
+    rig.poller.gained(0)
+    await rig.sweep()
+    history.trade(12, 1)
+    rig.transport.sent.clear()
+    assert await rig.sweep() == [(ReportKind.FILL, "12")]
+    asked = [parameters(r) for r in rig.transport.sent]
+    assert [(a["symbol"], a.get("fromId")) for a in asked] == [("BTCUSD", "11"), ("ETHUSD", None)]
+    assert await rig.sweep() == []
+
+
+async def test_all_pages_are_read(rig, history):
+    history.order(1)
+    for number in range(2_500):
+        history.trade(number, 1)
+    rig.poller.gained(0)
+    assert len(await rig.sweep()) == 2_500
+    assert sum("myTrades" in r.target and "BTCUSD" in r.target for r in rig.transport.sent) == 3
+
+
+async def test_a_trade_of_an_order_that_is_not_in_the_list_is_looked_up_by_its_number(rig, history):
+    history.order(1, "FILLED", age_s=3 * 86_400)
+    history.trade(10, 1)
+    rig.poller.gained(0)
+    assert await rig.sweep() == [(ReportKind.FILL, "10")]
+    assert [parameters(r)["orderId"] for r in rig.transport.sent if "/order?" in r.target] == ["1"]
+
+
+async def test_a_trade_whose_order_can_t_be_found_holds_up_the_mark_for_some_looks_only(rig, history):
+    history.trade(10, 99)
+    history.order(1)
+    history.trade(11, 1)
+    rig.poller.gained(0)
+    for _ in range(4):
+        with pytest.raises(Incomplete, match="which can't be found"):
+            await rig.sweep()
+    assert rig.through == []
+    assert await rig.sweep() == [(ReportKind.FILL, "11")]
+    assert len(rig.through) == 1
+
+
+async def test_an_order_that_we_think_open_and_the_venue_does_not_is_looked_up(rig, history):
+    history.order(1, "EXPIRED")
+    history.order(2)
+    for number in (1, 2, 3):
+        seen = OrderSeen(client_id(number), "BTC-USD", OrderState.OPEN, 0, venue_order_id=str(number), updated_at=5)
+        rig.facts.known.learn(seen)
+    fresh = OrderSeen(client_id(4), "BTC-USD", OrderState.OPEN, 0, venue_order_id="4", updated_at=wall_us())
+    rig.facts.known.learn(fresh)
+    rig.poller.reconnected()
+    assert await rig.sweep() == [(ReportKind.EXPIRED, "1")]
+    assert set(rig.facts.known.open) == {client_id(2), client_id(3), client_id(4)}  # not found proves nothing
+
+
+@pytest.mark.parametrize("broken", ["GET myTrades", "GET allOrders", "GET openOrders"])
+async def test_a_look_that_fails_anywhere_is_repeated_whole(rig, history, broken):
+    history.order(1)
+    history.trade(10, 1)
+    well = rig.transport.answers[broken]
+    rig.transport.answers[broken] = reply({}, 500)
+    rig.poller.gained(0)
+    with pytest.raises(Incomplete, match="HTTP_500"):
+        await rig.sweep()
+    assert rig.through == []
+    rig.transport.answers[broken] = well
+    rig.poller.reconnected()
+    await rig.sweep()
+    assert [report.trade_id for _, report in rig.told if report.kind is ReportKind.FILL] == ["10"]
+    assert len(rig.through) == 1
+
+
+async def test_it_looks_when_woken_and_while_the_stream_is_down_and_never_while_idle(rig, monkeypatch):
+    monkeypatch.setattr("venue_gateways.polling.DOWN_INTERVAL_S", 0.02)
+    state = {"idle": True}
+    task = asyncio.create_task(rig.poller.run(lambda: False, lambda: state["idle"]))
+    rig.poller.gained(0)
+    await asyncio.sleep(0.1)
+    assert rig.transport.sent == []
+    state["idle"] = False
+    await asyncio.sleep(0.3)
+    assert len(rig.through) >= 2
+    rig.transport.answers["GET myTrades"] = reply({}, 500)
+    count = len(rig.through)
+    await asyncio.sleep(0.1)
+    assert len(rig.through) <= count + 1
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
