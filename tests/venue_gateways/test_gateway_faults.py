@@ -83,12 +83,12 @@ def test_a_stalled_gateway_that_comes_back_places_nothing_once_somebody_else_has
     assert len(unknown) <= 8
 
 
-def test_a_gateway_whose_commits_are_refused_sends_nothing_more(rig):
-    rig = rig()
+def test_a_gateway_whose_commits_are_refused_sends_nothing_more_of_what_it_holds(rig):
+    rig = rig(orders_per_10_s=300)
     gateway = rig.start_gateway()
     rig.wait_for_log("venue_ready")
-    rig.send(rig.place("before"))
-    rig.expect("before", ACKNOWLEDGED)
+    rig.send(*(rig.place(f"order-{number}") for number in range(400)))
+    until(lambda: len(rig.placed()) >= 10, 10, "the first orders")
     usurper = Consumer(
         kafka.consumer(
             rig.settings,
@@ -99,11 +99,12 @@ def test_a_gateway_whose_commits_are_refused_sends_nothing_more(rig):
         )
     )
     usurper.subscribe([topics.venue_requests(rig.name).name])
-    until(lambda: usurper.poll(0.1) is None and len(usurper.assignment()) == 4, 20, "the partitions")
-    rig.send(*(rig.place(f"after-{number}") for number in range(20)))
+    until(lambda: usurper.poll(0.02) is None and len(usurper.assignment()) == 4, 20, "the partitions")
+    before = len(rig.placed())
     assert gateway.wait(20) == 70
     usurper.close()
-    assert rig.placed() == [rig.order_id("before")]
+    assert before < 300
+    assert len(rig.placed()) <= before + 2  # those under way; 28 a second would have followed
 
 
 def test_partitions_change_hands_in_good_order_while_orders_flow(rig):

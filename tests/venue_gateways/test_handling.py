@@ -1,0 +1,352 @@
+"""The steps of a request in their order: what is committed, then sent, then reported, then done."""
+
+import asyncio
+
+import pytest
+
+from domain import ids
+from domain.messages import Evidence, Operation, OrderType, ReportKind, Side, VenueReport, VenueRequest
+from tests.venue_gateways.scripted import ScriptedTransport, make_caller, reply
+from venue_gateways import handling as module
+from venue_gateways.clock import steady_us, wall_us
+from venue_gateways.facts import Facts
+from venue_gateways.handling import Handling
+from venue_gateways.holding import Holding
+from venue_gateways.progress import Inherited, Progress, Step
+from venue_gateways.requests import CommitRefused
+from venue_gateways.scheduler import Scheduler, Stage, Work
+from venue_gateways.transport import Lost, NotSent
+from venue_gateways.venue import OrderSeen, OrderState
+
+ID = ids.client_order_id(0, ids.order_key("alice", "o"), 0)
+ORDER = {"symbol": "BTCUSD", "orderId": 7, "clientOrderId": ID, "executedQty": "0", "status": "NEW", "updateTime": 1}
+
+
+class Desk:
+    """A handling whose commits, calls and reports are noted in one list, in the order in which they happen."""
+
+    def __init__(self) -> None:
+        self.happened: list[str] = []
+        self.reports: list[VenueReport] = []
+        self.refuse_commits = 0
+        self.transport = ScriptedTransport()
+        self.caller = make_caller(self.transport)
+        self.scheduler = Scheduler(lambda _: "")
+        self.facts = Facts("scripted", lambda _: True, lambda told: self.reports.extend(report for _, report in told))
+        self.handling = Handling(self.caller, self.scheduler, self, self, self.facts)
+        self.holding = Holding(0, Progress(0, Inherited()), 0)
+        self.offset = -1
+        send = self.transport.send
+
+        async def noted(request):
+            self.happened.append(f"{request.method} {self.step(self.offset)}")
+            return await send(request)
+
+        self.transport.send = noted
+
+    async def secured(self) -> None:
+        """As the committer's."""
+        self.happened.append(f"commit {self.step(self.offset)}")
+        await asyncio.sleep(0)
+        if self.refuse_commits:
+            self.refuse_commits -= 1
+            raise CommitRefused("no")
+
+    async def publish(self, told) -> None:
+        """As the reporter's."""
+        for _, report in told:
+            self.happened.append(f"report {report.kind} {self.step(self.offset)}")
+            self.reports.append(report)
+        await asyncio.sleep(0)
+
+    def step(self, offset: int) -> str:
+        step = self.holding.progress.step(offset)
+        return "-" if step is None else step.value
+
+    def work(self, operation: Operation = Operation.PLACE, **fields: object) -> Work:
+        self.offset += 1
+        made = {
+            "request_id": str(self.offset),
+            "client_order_id": ID,
+            "user_id": "alice",
+            "order_id": "o",
+            "venue": "scripted",
+            "symbol": "BTC-USD",
+            "operation": operation,
+            "sequence": self.offset,
+            "side": Side.BUY,
+            "order_type": OrderType.LIMIT,
+            "quantity": 10**18,
+            "price": 10**18,
+            "requested_at": 0,
+        }
+        self.holding.progress.receive(self.offset)
+        return Work(VenueRequest(**(made | fields)), self.holding, self.offset, wall_us())
+
+    async def do(self, work: Work, granted_us: int | None = None) -> None:
+        if work.stage is Stage.QUEUED:
+            assert self.scheduler.offer(work) is None
+            self.scheduler.begin(work)
+        await self.handling.perform(work, steady_us() if granted_us is None else granted_us, 0)
+
+    def kinds(self) -> list[tuple[ReportKind, str | None]]:
+        return [(report.kind, report.reason) for report in self.reports]
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+async def test_a_placement_is_committed_as_attempted_then_sent_then_reported_then_done(desk):
+    desk.transport.answers = {"POST order": reply(ORDER)}
+    work = desk.work()
+    await desk.do(work)
+    assert desk.happened == ["commit a", "POST a", "report ACKNOWLEDGED a"]
+    assert work.stage is Stage.GONE
+    assert desk.holding.progress.encode()[0] == 1
+
+
+async def test_a_placement_whose_intent_is_refused_is_not_sent_and_tried_again(desk):
+    desk.transport.answers = {"POST order": reply(ORDER)}
+    desk.refuse_commits = 1
+    work = desk.work()
+    await desk.do(work)
+    assert desk.happened == ["commit a"]
+    assert (work.stage, desk.step(0)) == (Stage.QUEUED, "u")
+    desk.scheduler.begin(work)
+    await desk.do(work)
+    assert desk.happened[-1] == "report ACKNOWLEDGED a"
+
+
+async def test_a_placement_that_is_no_longer_ours_once_it_is_committed_is_not_sent(desk):
+    work = desk.work()
+
+    async def lost() -> None:
+        desk.holding.live = False
+
+    desk.secured = lost
+    await desk.do(work)
+    assert desk.transport.sent == []
+    assert desk.reports == []
+    assert work.stage is Stage.GONE
+
+
+async def test_a_placement_without_a_lease_is_not_sent_and_tried_again(desk):
+    desk.caller._lease.end()
+    work = desk.work()
+    await desk.do(work)
+    assert desk.transport.sent == []
+    assert (work.stage, desk.step(0)) == (Stage.QUEUED, "u")
+
+
+async def test_a_deadline_that_passes_while_the_intent_is_committed_is_kept(desk, monkeypatch):
+    work = desk.work(expires_at=wall_us() + 1_000_000)
+    real = wall_us
+
+    async def slow() -> None:
+        monkeypatch.setattr(module, "wall_us", lambda: real() + 2_000_000)
+
+    desk.secured = slow
+    await desk.do(work)
+    assert desk.transport.sent == []
+    assert desk.kinds() == [(ReportKind.NOT_SENT, "DEADLINE_PASSED")]
+
+
+async def test_a_grant_that_has_grown_old_is_paid_for_again(desk):
+    desk.transport.answers = {"POST order": reply(ORDER)}
+    before = desk.caller.throttle.left(wall_us())["orders_10s"]
+    await desk.do(desk.work(), granted_us=steady_us() - 60_000)
+    assert desk.caller.throttle.left(wall_us())["orders_10s"] == pytest.approx(before - 1, abs=0.2)
+
+
+async def test_what_is_not_sent_is_committed_as_withheld_before_anybody_is_told(desk, monkeypatch):
+    monkeypatch.setattr(module, "_RECOMMIT_US", 1_000)
+    desk.refuse_commits = 2
+    work = desk.work()
+    desk.scheduler.offer(work)
+    desk.scheduler.begin(work)
+    await desk.handling.never_sent(work, "DEADLINE_PASSED")
+    assert desk.happened == ["commit w", "commit w", "commit w", "report NOT_SENT w"]
+
+
+async def test_a_collapse_answers_the_placement_and_ends_both(desk):
+    place, cancel = desk.work(), desk.work(Operation.CANCEL)
+    desk.scheduler.offer(place)
+    assert desk.scheduler.offer(cancel) is place
+    await desk.handling.collapse(place, cancel)
+    assert desk.kinds() == [(ReportKind.NOT_SENT, "CANCELED_BEFORE_SENDING")]
+    assert desk.holding.progress.encode()[0] == 2
+    assert desk.transport.sent == []
+
+
+async def test_what_is_lost_before_the_word_is_committed_is_left_to_the_next_owner(desk):
+    work = desk.work()
+    desk.scheduler.offer(work)
+    desk.scheduler.begin(work)
+    desk.holding.live = False
+    await desk.handling.never_sent(work, "DEADLINE_PASSED")
+    assert desk.reports == []
+    assert work.stage is Stage.GONE
+
+
+@pytest.mark.parametrize(
+    ("answer", "step"),
+    [
+        (NotSent("ConnectError"), "u"),
+        (reply({"code": -1003, "msg": "slow down"}, 429), "u"),
+        (reply({"code": -1008, "msg": "busy"}, 400), "u"),
+    ],
+)
+async def test_what_provably_had_no_effect_is_tried_again_as_if_untouched(desk, answer, step):
+    desk.transport.answers = {"POST order": answer}
+    work = desk.work()
+    await desk.do(work)
+    assert (work.stage, work.retries, desk.step(0)) == (Stage.QUEUED, 1, step)
+    assert desk.reports == []
+    assert work.not_before_us > wall_us()
+
+
+async def test_pauses_grow_with_every_retry_up_to_a_bound(desk):
+    desk.transport.answers = {"POST order": NotSent("ConnectError")}
+    work = desk.work()
+    pauses = []
+    desk.scheduler.offer(work)
+    for _ in range(12):
+        desk.scheduler.begin(work)
+        now = wall_us()
+        await desk.handling.perform(work, steady_us(), 0)
+        pauses.append(work.not_before_us - now)
+    assert pauses[0] <= 60_000
+    assert 2_500_000 <= pauses[-1] <= 5_100_000
+
+
+async def test_a_duplicate_id_is_looked_up_and_the_order_adopted(desk):
+    desk.transport.answers = {
+        "POST order": reply({"code": -2010, "msg": "Duplicate order sent."}, 400),
+        "GET order": reply(ORDER),
+    }
+    await desk.do(desk.work())
+    assert desk.kinds() == [(ReportKind.ACKNOWLEDGED, None)]
+    assert desk.reports[0].evidence is Evidence.QUERY
+
+
+async def test_a_duplicate_id_that_can_t_be_found_is_unknown(desk):
+    desk.transport.answers = {
+        "POST order": reply({"code": -2010, "msg": "Duplicate order sent."}, 400),
+        "GET order": reply({"code": -2013, "msg": "Order does not exist."}, 400),
+    }
+    await desk.do(desk.work())
+    assert desk.kinds() == [(ReportKind.UNKNOWN, "DUPLICATE_CLIENT_ORDER_ID")]
+
+
+async def test_a_lost_answer_is_made_good_by_what_the_stream_said_meanwhile(desk):
+    async def send(_request):
+        desk.facts.order(OrderSeen(ID, "BTC-USD", OrderState.CANCELED, 3, venue_order_id="7"), Evidence.STREAM)
+        raise Lost("ReadError")
+
+    desk.transport.send = send
+    await desk.do(desk.work())
+    assert [(r.kind, r.evidence, r.cumulative_quantity) for r in desk.reports] == [
+        (ReportKind.ACKNOWLEDGED, Evidence.STREAM, 3),
+        (ReportKind.CANCELED, Evidence.STREAM, 3),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        (reply(ORDER | {"status": "CANCELED"}), [(ReportKind.CANCELED, None)]),
+        (reply(ORDER | {"status": "EXPIRED"}), [(ReportKind.EXPIRED, None)]),
+        (reply(ORDER | {"status": "FILLED"}), [(ReportKind.CANCEL_REJECTED, "ORDER_FILLED")]),
+        (reply(ORDER), [(ReportKind.CANCEL_REJECTED, "OUTCOME_UNKNOWN")]),
+        (reply({"code": -2013}, 400), [(ReportKind.CANCEL_REJECTED, "ORDER_NOT_FOUND")]),
+        (reply({}, 500), [(ReportKind.CANCEL_REJECTED, "OUTCOME_UNKNOWN")]),
+    ],
+)
+async def test_a_cancel_of_what_is_not_open_reports_what_it_is(desk, found, expected):
+    desk.transport.answers = {"DELETE order": reply({"code": -2011, "msg": "Unknown order sent."}, 400)}
+    desk.transport.answers["GET order"] = found
+    await desk.do(desk.work(Operation.CANCEL))
+    assert desk.kinds() == expected
+    assert desk.holding.progress.encode()[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (reply({"code": -2015, "msg": "key"}, 401), (ReportKind.CANCEL_REJECTED, "INVALID_KEY")),
+        (Lost("ReadTimeout"), (ReportKind.CANCEL_REJECTED, "OUTCOME_UNKNOWN")),
+    ],
+)
+async def test_a_cancel_that_fails_for_good_is_said_to_have(desk, answer, expected):
+    desk.transport.answers = {"DELETE order": answer}
+    await desk.do(desk.work(Operation.CANCEL))
+    assert desk.kinds() == [expected]
+
+
+async def test_a_cancel_is_retried_for_a_bounded_time(desk):
+    desk.transport.answers = {"DELETE order": NotSent("ConnectError")}
+    work = desk.work(Operation.CANCEL)
+    await desk.do(work)
+    assert (desk.reports, work.stage) == ([], Stage.QUEUED)
+    work.first_tried_us = steady_us() - module._CANCEL_GIVES_UP_US
+    desk.scheduler.begin(work)
+    await desk.do(work)
+    assert desk.kinds() == [(ReportKind.CANCEL_REJECTED, "VENUE_UNAVAILABLE")]
+
+
+async def test_a_cancel_that_gets_no_tokens_or_is_no_longer_ours_makes_no_call(desk, monkeypatch):
+    monkeypatch.setattr(module, "_CANCEL_WAITS_US", 1_000)
+    desk.caller.throttle.freeze(wall_us() + 60_000_000)
+    work = desk.work(Operation.CANCEL)
+    await desk.do(work)
+    assert work.stage is Stage.QUEUED
+    desk.caller.throttle._frozen_until_us = 0
+    desk.holding.live = False
+    desk.scheduler.begin(work)
+    await desk.do(work)
+    assert desk.transport.sent == []
+    assert work.stage is Stage.GONE
+
+
+async def test_a_query_without_a_usable_answer_is_done_without_a_report(desk):
+    desk.transport.answers = {"GET order": reply({}, 503)}
+    await desk.do(desk.work(Operation.QUERY))
+    assert desk.reports == []
+    assert desk.holding.progress.encode()[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        ("NEW", ReportKind.ACKNOWLEDGED),
+        ("FILLED", ReportKind.ACKNOWLEDGED),
+        ("CANCELED", ReportKind.CANCELED),
+        ("EXPIRED", ReportKind.EXPIRED),
+        ("REJECTED", ReportKind.REJECTED),
+    ],
+)
+async def test_a_query_ends_with_the_order_s_state(desk, status, expected):
+    desk.transport.answers = {"GET order": reply(ORDER | {"status": status})}
+    await desk.do(desk.work(Operation.QUERY))
+    assert [report.kind for report in desk.reports] == [expected]
+    assert desk.reports[0].operation is Operation.QUERY
+
+
+@pytest.mark.parametrize(
+    ("step", "expires_in_us", "expected"),
+    [
+        (Step.ATTEMPTED, None, (ReportKind.UNKNOWN, "HANDED_OVER")),
+        (Step.WITHHELD, None, (ReportKind.NOT_SENT, "CANCELED_BEFORE_SENDING")),
+        (Step.WITHHELD, 60_000_000, (ReportKind.NOT_SENT, "CANCELED_BEFORE_SENDING")),
+        (Step.WITHHELD, -1, (ReportKind.NOT_SENT, "DEADLINE_PASSED")),
+    ],
+)
+async def test_what_a_former_owner_left_is_answered_and_not_sent(desk, step, expires_in_us, expected):
+    work = desk.work(expires_at=None if expires_in_us is None else wall_us() + expires_in_us)
+    await desk.handling.inherit(work, step)
+    assert desk.kinds() == [expected]
+    assert desk.reports[0].evidence is Evidence.GATEWAY
+    assert desk.transport.sent == []
+    assert desk.holding.progress.encode()[0] == 1
