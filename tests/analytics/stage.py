@@ -29,7 +29,7 @@ def unique_database() -> str:
     return f"test_{uuid.uuid4().hex[:8]}"
 
 
-def eventually(what: Callable[[], Any], within_s: float = 20.0, every_s: float = 0.05) -> Any:
+def eventually(what: Callable[[], Any], within_s: float = 40.0, every_s: float = 0.05) -> Any:
     """The first true value of *what*; fails if there is none in time."""
     deadline_s = time.monotonic() + within_s
     while True:
@@ -229,7 +229,7 @@ class Stage:
             for sample in family.samples
         }
 
-    def drained(self, within_s: float = 30.0) -> None:
+    def drained(self, within_s: float = 60.0) -> None:
         """Wait until no partition has lag. The committed offset then is behind all that is stored."""
         eventually(lambda: all(lag <= 0 for lag in self.lag().values()), within_s, every_s=0.2)
 
@@ -237,6 +237,7 @@ class Stage:
         for sink in self.sinks:
             if sink.alive:
                 sink.kill()
+        self._producers.clear()
         self.writer.command(f"DROP DATABASE IF EXISTS {self.settings.clickhouse_database} SYNC")
         self.writer.close()
 

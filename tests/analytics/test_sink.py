@@ -80,13 +80,13 @@ def entries(count: int, start: int = 0) -> list[JournalEntry]:
 
 
 @contextmanager
-def load(stage: Stage, seconds_between: float = 0.02) -> Iterator[list[int]]:
+def load(stage: Stage, seconds_between: float = 0.1) -> Iterator[list[int]]:
     """Events, entries and garbage, in transactions, until the end of the block; the list holds how many events."""
     stop, sent = Event(), [0]
 
     def produce() -> None:
         while not stop.is_set():
-            stage.send("order-events", [*events(90, sent[0]), b"garbage"], chunk=30)
+            stage.send("order-events", [*events(90, sent[0]), b"garbage"], chunk=45)
             stage.send("ledger-entries", entries(90, sent[0]), chunk=45)
             sent[0] += 90
             stop.wait(seconds_between)
@@ -408,7 +408,7 @@ def test_a_clickhouse_that_does_not_answer_stops_reading_but_not_the_poll_loop(s
         assert "partitions_given_up" not in sink.log()
     finally:
         stage.service.child.resume()
-    stage.drained(60)
+    stage.drained()
     assert stage.rows("SELECT count(), uniqExact(_partition, _offset) FROM order_events") == [(30_000, 30_000)]
 
 
