@@ -57,9 +57,11 @@ def _next_look(policy: Policy, order: Order, now: int) -> int:
     """
     since = order.unknown_since or order.updated_at
     due, bound = now + _look_interval(policy, now - since), since + policy.unknown_bound_us
-    if order.status is not OrderStatus.UNKNOWN:
-        return due
-    return min(due, bound) if now < bound else now + policy.look_interval_us if order.looks else due
+    if order.status is OrderStatus.UNKNOWN and now < bound:
+        return min(due, bound)
+    if order.status is OrderStatus.UNKNOWN and order.looks:
+        return now + policy.look_interval_us
+    return due
 
 
 def _look_interval(policy: Policy, waited: int) -> int:
