@@ -160,6 +160,20 @@ async def test_a_grant_that_has_grown_old_is_paid_for_again(desk):
     assert desk.caller.throttle.left(wall_us())["orders_10s"] == pytest.approx(before - 1, abs=0.2)
 
 
+async def test_a_placement_that_is_lost_while_it_waits_for_tokens_again_is_not_sent(desk):
+    work = desk.work()
+    acquire = desk.caller.acquire
+
+    async def slow(*arguments) -> int:
+        desk.holding.live = False
+        return await acquire(*arguments)
+
+    desk.caller.acquire = slow
+    await desk.do(work, granted_us=steady_us() - 60_000)
+    assert desk.transport.sent == []
+    assert work.stage is Stage.GONE
+
+
 async def test_what_is_not_sent_is_committed_as_withheld_before_anybody_is_told(desk, monkeypatch):
     monkeypatch.setattr(module, "_RECOMMIT_US", 1_000)
     desk.refuse_commits = 2

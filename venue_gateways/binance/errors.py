@@ -111,8 +111,6 @@ _OF_CALL: Final[Mapping[tuple[type[Call], int], Meaning]] = {
 
 def refusal(call: Call, response: HttpResponse) -> Answer:
     """The answer to *call* behind a *response* that isn't a 2xx."""
-    if response.status >= 500:
-        return Answer(Outcome.UNKNOWN, f"HTTP_{response.status}")
     try:
         error: ErrorBody | None = decode(response.body, ErrorBody)
     except Unparsable:
@@ -134,7 +132,7 @@ def _meaning(call: Call, status: int, error: ErrorBody | None) -> Meaning:
         return _BY_CODE[-1015]
     if status in _BY_STATUS:
         return _BY_STATUS[status]
-    if error is None or not 400 <= status < 500:
+    if error is None or not 400 <= status < 500:  # whatever the body of a 5xx says
         return Meaning(_UNKNOWN, f"HTTP_{status}")
     return _of_code(call, error)
 
