@@ -4,8 +4,9 @@ import msgspec
 import pytest
 
 from domain import money
-from domain.messages import Liquidity, Operation, OrderType, Side, TimeInForce, VenueRequest
+from domain.messages import Liquidity, OrderType, TimeInForce
 from domain.throttle import Charge
+from tests.venue_gateways.binance.examples import FILL, ORDER, OURS, RULES, TRADE, answer, error, order, parameters
 from venue_gateways.binance import Binance
 from venue_gateways.binance.signing import HmacSigner
 from venue_gateways.venue import (
@@ -13,7 +14,6 @@ from venue_gateways.venue import (
     Cancel,
     Finding,
     FindOrder,
-    HttpResponse,
     ListOpenOrders,
     ListOrders,
     ListTrades,
@@ -24,98 +24,8 @@ from venue_gateways.venue import (
     ReadRules,
     ReadUsage,
     Remedy,
-    StreamSignal,
-    Unparsable,
     priority,
 )
-
-OURS = "00000000-0000-8000-8000-000000000001"
-RULES = {
-    "timezone": "UTC",
-    "rateLimits": [
-        {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": 6000},
-        {"rateLimitType": "ORDERS", "interval": "SECOND", "intervalNum": 10, "limit": 50},
-        {"rateLimitType": "ORDERS", "interval": "DAY", "intervalNum": 1, "limit": 160000},
-        {"rateLimitType": "RAW_REQUESTS", "interval": "MINUTE", "intervalNum": 5, "limit": 61000},
-    ],
-    "symbols": [
-        {"symbol": "BTCUSD", "baseAsset": "BTC", "quoteAsset": "USD", "status": "TRADING"},
-        {"symbol": "XBTUSDT", "baseAsset": "BTC", "quoteAsset": "USDT", "status": "TRADING"},
-    ],
-}
-ORDER = {
-    "symbol": "BTCUSD",
-    "orderId": 28,
-    "clientOrderId": OURS,
-    "transactTime": 1507725176595,
-    "price": "1.00000000",
-    "origQty": "10.00000000",
-    "executedQty": "0.00000000",
-    "cummulativeQuoteQty": "0.00000000",
-    "status": "NEW",
-    "type": "LIMIT",
-    "fills": [],
-}
-FILL = {"price": "4000.5", "qty": "1.25", "commission": "0.004", "commissionAsset": "BNB", "tradeId": 56}
-TRADE = {
-    "symbol": "BTCUSD",
-    "id": 28457,
-    "orderId": 28,
-    "price": "4.000001",
-    "qty": "12.0",
-    "quoteQty": "48",
-    "commission": "10.1",
-    "commissionAsset": "BNB",
-    "time": 1499865549590,
-    "isBuyer": True,
-    "isMaker": True,
-}
-
-
-def answer(status: int, body: object, **headers: str) -> HttpResponse:
-    data = body if isinstance(body, bytes) else msgspec.json.encode(body)
-    return HttpResponse(status, {name.replace("_", "-"): value for name, value in headers.items()}, data)
-
-
-def error(code: int, message: str = "", status: int = 400, **headers: str) -> HttpResponse:
-    return answer(status, {"code": code, "msg": message}, **headers)
-
-
-@pytest.fixture
-def adapter() -> Binance:
-    made = Binance("binance", "key", HmacSigner("secret"))
-    rules = made.parse(ReadRules(), answer(200, RULES)).rules
-    assert rules is not None
-    made.learn(rules)
-    return made
-
-
-def order(operation: Operation = Operation.PLACE, **fields: object) -> VenueRequest:
-    made = {
-        "request_id": "r",
-        "client_order_id": OURS,
-        "user_id": "u",
-        "order_id": "o",
-        "venue": "binance",
-        "symbol": "BTC-USD",
-        "operation": operation,
-        "sequence": 1,
-        "side": Side.SELL,
-        "order_type": OrderType.LIMIT,
-        "quantity": money.parse("0.00001"),
-        "price": money.parse("60000.5"),
-        "requested_at": 0,
-    }
-    return VenueRequest(**(made | fields))
-
-
-def parameters(adapter: Binance, call) -> dict[str, str]:
-    query = adapter.build(call, 1_000_000_000).target.partition("?")[2]
-    pairs = dict(pair.split("=") for pair in query.split("&"))
-    for name in ("recvWindow", "timestamp", "signature"):
-        del pairs[name]
-    return pairs
-
 
 # ── requests ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -463,96 +373,3 @@ def test_an_empty_page_does_not_move_the_position(adapter):
 
 def test_the_clock_is_read(adapter):
     assert adapter.parse(ReadClock(), answer(200, {"serverTime": 1499827319559})).venue_time_us == 1499827319559000
-
-
-# ── the stream ──────────────────────────────────────────────────────────────────────────────────────────────────────
-
-EXECUTION = {
-    "e": "executionReport",
-    "E": 1499405658658,
-    "s": "BTCUSD",
-    "c": OURS,
-    "S": "BUY",
-    "o": "LIMIT",
-    "C": "",
-    "x": "NEW",
-    "X": "NEW",
-    "r": "NONE",
-    "i": 4293153,
-    "l": "0.00000000",
-    "z": "0.00000000",
-    "L": "0.00000000",
-    "n": "0",
-    "N": None,
-    "T": 1499405658657,
-    "t": -1,
-    "m": False,
-    "M": False,
-}
-
-
-def event(adapter: Binance, **changes: object):
-    return adapter.event(msgspec.json.encode({"subscriptionId": 0, "event": EXECUTION | changes}))
-
-
-def test_a_new_order_on_the_stream_is_open(adapter):
-    found = event(adapter)
-    assert found.signal is StreamSignal.UPDATE
-    assert (found.order.client_order_id, found.order.state, found.trade) == (OURS, OrderState.OPEN, None)
-
-
-def test_a_trade_on_the_stream_has_all_a_fill_needs(adapter):
-    found = event(adapter, x="TRADE", X="FILLED", l="0.5", z="2", L="100.25", n="-0.1", N="BNB", t=77, m=True)
-    assert found.order.filled_quantity == 2 * money.ONE
-    trade = found.trade
-    assert (trade.trade_id, trade.venue_order_id) == ("77", "4293153")
-    assert (trade.quantity, trade.price) == (money.parse("0.5"), money.parse("100.25"))
-    assert (trade.fee, trade.fee_asset, trade.liquidity) == (money.parse("-0.1"), "BNB", Liquidity.MAKER)
-
-
-def test_a_cancel_on_the_stream_names_the_order_by_its_own_id(adapter):
-    found = event(adapter, c="cancel-1", C=OURS, x="CANCELED", X="CANCELED", z="0.5")
-    assert (found.order.client_order_id, found.order.state) == (OURS, OrderState.CANCELED)
-
-
-def test_an_expiry_on_the_stream_has_its_reason(adapter):
-    found = event(adapter, x="EXPIRED", X="EXPIRED", eR="UNFILLED_IOC_QUANTITY_EXPIRED")
-    assert (found.order.state, found.order.reason) == (OrderState.EXPIRED, "UNFILLED_IOC_QUANTITY_EXPIRED")
-    refused = event(adapter, x="REJECTED", X="REJECTED", r="INSUFFICIENT_BALANCES")
-    assert (refused.order.state, refused.order.reason) == (OrderState.REJECTED, "INSUFFICIENT_BALANCES")
-
-
-@pytest.mark.parametrize(
-    ("message", "signal"),
-    [
-        ({"id": "1", "status": 200, "result": {"subscriptionId": 0}}, StreamSignal.SUBSCRIBED),
-        ({"id": "1", "status": 401, "error": {"code": -2015, "msg": "no"}}, StreamSignal.REFUSED),
-        ({"event": {"e": "serverShutdown", "E": 1}}, StreamSignal.ENDING),
-        ({"e": "serverShutdown", "E": 1}, StreamSignal.ENDING),
-        ({"subscriptionId": 0, "event": {"e": "eventStreamTerminated", "E": 1}}, StreamSignal.ENDING),
-        ({"subscriptionId": 0, "event": {"e": "outboundAccountPosition"}}, StreamSignal.OTHER),
-        ({"subscriptionId": 0, "event": {"e": "something new"}}, StreamSignal.OTHER),
-    ],
-)
-def test_every_message_of_the_stream_has_its_signal(adapter, message, signal):
-    assert adapter.event(msgspec.json.encode(message).decode()).signal is signal
-
-
-@pytest.mark.parametrize("message", [b"", b"{", b"[]", b'"x"', b'{"event":{"e":"executionReport"}}', b"\xff"])
-def test_a_message_that_can_t_be_understood_is_said_to_be(adapter, message):
-    with pytest.raises(Unparsable):
-        adapter.event(message)
-
-
-def test_a_trade_of_an_unknown_status_is_not_guessed_at(adapter):
-    with pytest.raises(Unparsable):
-        event(adapter, X="HALF_FILLED")
-    with pytest.raises(Unparsable):
-        event(adapter, s="DOGEUSD")
-
-
-def test_the_subscription_is_signed_for_any_kind_of_key(adapter):
-    message = msgspec.json.decode(adapter.subscription(1_747_385_641_636_000))
-    assert message["method"] == "userDataStream.subscribe.signature"
-    expected = HmacSigner("secret").sign(b"apiKey=key&timestamp=1747385641636")
-    assert message["params"] == {"apiKey": "key", "timestamp": 1747385641636, "signature": expected}
