@@ -45,9 +45,11 @@ def test_the_log_of_sent_records_matches_what_is_in_the_topic(broker, topic, tmp
 
 
 def test_keys_find_the_partition_that_murmur2_names_unless_told_otherwise(broker, topic, tmp_path):
-    records = [planned(topic, b"x"), planned(topic, b"x", partition=3), planned(topic, b"x", key=None, partition=2)]
-    sent = publish(broker, tmp_path / "log", *records)
-    assert [one.partition for one in sent] == [wire.murmur2(b"21") % 4, 3, 2]
+    keys = [f"user-{number}".encode() for number in range(12)]
+    records = [planned(topic, b"x", key=key) for key in keys]
+    told = [planned(topic, b"x", partition=3), planned(topic, b"x", key=None, partition=2)]
+    sent = publish(broker, tmp_path / "log", *records, *told)
+    assert [one.partition for one in sent] == [*(wire.murmur2(key) % 4 for key in keys), 3, 2]
 
 
 def test_records_go_out_at_their_time(broker, topic, tmp_path):
@@ -79,6 +81,7 @@ def test_an_aborted_transaction_leaves_no_evidence(broker, topic, unique):
     for at, commit in ((1, True), (2, False), (3, True)):
         producer.begin_transaction()
         producer.produce(topic, wire.encode("tick", {"at": at}), b"k")
+        producer.flush(10)  # or what is aborted would never have been written
         (producer.commit_transaction if commit else producer.abort_transaction)(20)
     assert [record.fields["at"] for record in collect.records(broker, 4, [topic])[topic]] == [1, 3]
 

@@ -63,18 +63,20 @@ class Run:
         evidence = Evidence(
             sent=self.sent, records=self.records, journal=self.journal, tables={}, rows=Rows({}, {}, {}, {})
         )
-        offsets = {
-            at: sorted(evidence.rows_due(at).elements()) + self.extra_offsets.get(at, []) for at in evidence.partitions
-        }
-        self.tables = evidence.replayed | self.tables
-        self.balances = evidence.replayed | self.balances
-        self.totals = evidence.replayed | self.totals
+        offsets = {}
+        for topic, records in self.records.items():
+            for record in records:
+                rows = len(record.fields["postings"]) if topic == "ledger-entries" else 1
+                offsets.setdefault((topic, record.partition), []).extend([record.offset] * rows)
+        for at, more in self.extra_offsets.items():
+            offsets[at] += more
+        tables, balances, totals = (evidence.replayed | own for own in (self.tables, self.balances, self.totals))
         orders = {} | self.orders
         if not orders:
             for events in evidence.orders.values():
                 orders[events[-1]["status"]] = orders.get(events[-1]["status"], 0) + 1
-        rows = Rows(offsets, self.balances, self.totals, orders)
-        return Evidence(sent=self.sent, records=self.records, journal=self.journal, tables=self.tables, rows=rows)
+        rows = Rows(offsets, balances, totals, orders)
+        return Evidence(sent=self.sent, records=self.records, journal=self.journal, tables=tables, rows=rows)
 
     def failing(self):
         return {check.name for check in oracle.judge(self.evidence(), PARTITIONS) if not check.holds}
@@ -263,6 +265,11 @@ def test_bad_input_that_passes_is_noticed(run, change):
     assert run.failing() == {"bad_input_is_refused"}
 
 
+def test_bad_input_without_an_answer_is_noticed(run):
+    drop(run, "order-events", reason="DEADLINE_PASSED")
+    assert run.failing() == {"bad_input_is_refused", "every_command_has_exactly_one_answer"}
+
+
 def test_a_malformed_record_that_is_not_buried_is_missed(run):
     run.records["dead-letters"].clear()
     assert run.failing() == {"bad_input_is_refused", "every_command_has_exactly_one_answer"}
@@ -359,6 +366,20 @@ def test_a_settlement_off_by_one_unit_is_noticed(run, posting):
     spoil(run, "ledger-entries", number, **entry)
     assert {"fills_are_settled_once", "entries_balance", "ledger_balances_per_asset"} <= run.failing()
     assert ledger.imbalance(run.evidence())[off["asset"]] == "0.000000000000000001"
+
+
+def test_assets_do_not_balance_each_other(run):
+    run.entry("CREDIT", "t-9", ("treasury", "AVAILABLE", "USD", -1), (f"user:{USER}", "AVAILABLE", "BTC", 1))
+    assert {"entries_balance", "ledger_balances_per_asset"} <= run.failing()
+
+
+def test_money_that_leaves_is_booked_as_leaving(run):
+    fields = {"transfer_id": "t-2", "user_id": USER, "asset": "USD", "direction": "DEBIT", "amount": wire.amount(5)}
+    source = run.send("transfers", "transfer", Expect.ANSWER, "t-2", fields=fields)
+    run.event(source, kind="TRANSFER_BOOKED", answer="ACCEPTED", command_id="t-2")
+    assert run.failing() == {"transfers_are_booked_once"}
+    run.entry("DEBIT", "t-2", (f"user:{USER}", "AVAILABLE", "USD", -5), ("treasury", "AVAILABLE", "USD", 5))
+    assert run.failing() == set()
 
 
 def test_an_order_that_counts_less_than_was_traded_is_noticed(run):

@@ -95,6 +95,13 @@ def test_the_figures_are_counted_from_the_evidence(figures):
     assert figures.faults == {"nothing_is_wrong": ["<b>this</b> is"]}
 
 
+def test_an_order_that_the_venue_accepted_twice_is_counted(evidence):
+    evidence.journal.append(dict(evidence.journal[0]))
+    timing = Timing(0, 1_000_000, {})
+    figures = summary.summarise(evidence, CHECKS, latencies_us={}, timing=timing, kills=[], seed=1)
+    assert (figures.venue_orders, figures.venue_orders_sent_twice) == (2, 1)
+
+
 def test_each_latency_is_between_the_instants_it_names(evidence, mirror):
     assert summary.latencies(evidence, mirror) == {
         "accept": [30_000],

@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -13,6 +14,8 @@ from runtime.demo.kills import Killer
 from runtime.demo.plan import Expect, Sent
 from runtime.demo.settle import Unrest
 from runtime.demo.watch import Mirror
+
+NOTHING = {"unanswered": 0, "moving": 0, "unbooked": 0, "unknown": 0}
 
 
 def event(offset, **fields):
@@ -74,17 +77,26 @@ def test_rest_is_when_all_is_answered_nothing_moves_and_all_trades_are_booked(jo
     journal.read()
     mirror.take(event(4, order_id="o", sequence=2, status="UNKNOWN"), 0)
     assert settle.unrest(log, mirror, journal) == Unrest(unanswered=0, moving=0, unbooked=1, unknown=1)
+    assert not any(Unrest(**(NOTHING | {name: 1})).over for name in NOTHING)
     filled = {"trade_id": "1", "client_order_id": "x", "symbol": "BTC-USD"}
     mirror.take(event(5, order_id="o", sequence=3, status="FILLED", **filled), 0)
     assert settle.unrest(log, mirror, journal).over
 
 
 def test_the_wait_ends_when_nothing_has_happened_for_a_while(monkeypatch):
-    monkeypatch.setattr(settle, "QUIET_S", 0.01)
-    rest = Unrest(unanswered=0, moving=0, unbooked=0, unknown=0)
-    happened = iter([1, 2, 3, *[4] * 10_000_000])
-    assert settle.wait(lambda: (rest, next(happened)), within_s=5).over
-    assert next(happened) == 4
+    monkeypatch.setattr(settle, "QUIET_S", 0.05)
+    rest = Unrest(**NOTHING)
+    began_s, last_s = time.monotonic(), []
+
+    def look():
+        """Something happens for a while, then no more."""
+        time.sleep(0.005)
+        if time.monotonic() - began_s < 0.3:
+            last_s.append(time.monotonic())
+        return rest, len(last_s)
+
+    assert settle.wait(look, within_s=5).over
+    assert 0.05 < time.monotonic() - last_s[-1] < 1
 
 
 def test_the_wait_ends_at_its_bound_and_says_what_is_left():
