@@ -35,6 +35,7 @@ _SECRET_FIELDS: Final = frozenset(
 _CHATTY: Final = ("aiokafka", "asyncio", "httpcore", "httpx", "urllib3", "uvicorn.access", "websockets")
 
 _secrets: set[str] = set()
+SECRET_LENGTH_MIN: Final = 6
 
 
 class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,8 +83,11 @@ def start(settings: Settings, process: str, output: TextIO | None = None) -> Tel
 
 
 def hide(*secrets: str) -> None:
-    """Replace these values wherever a log line of this process would hold them."""
-    _secrets.update(secret for secret in secrets if secret)
+    """Replace these values wherever a log line of this process would hold them.
+
+    Shorter ones than SECRET_LENGTH_MIN are in every other word, and masking them would tell what they are.
+    """
+    _secrets.update(secret for secret in secrets if len(secret) >= SECRET_LENGTH_MIN)
 
 
 def configure_logging(settings: Settings, process: str, output: TextIO | None = None) -> None:

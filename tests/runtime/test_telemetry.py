@@ -122,3 +122,10 @@ def test_the_console_format_shows_no_local_variables_in_a_traceback():
     assert "boom" in done.stderr
     assert "token-value" not in done.stderr
     assert done.stdout == ""
+
+
+def test_a_secret_too_short_to_hide_does_not_garble_the_log(lines):
+    telemetry.hide("o")
+    structlog.get_logger().info("order_opened")
+
+    assert "order_opened" == lines()[-1]["event"]
