@@ -1,12 +1,9 @@
 """Users, agents, a gateway and a venue: what each may do next, and what must hold after every step and at the end.
 
-An act is a method of `Play` and a row of ACTS, which says how often it happens and what it may be given. Arguments
-choose by index from what there is, so any list of steps can be played, and a failing one can be made shorter.
+What may be done is a method; its arguments choose by index from what there is, so that any list of steps can be played.
 """
 
-import random
 from collections import Counter
-from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
@@ -19,7 +16,6 @@ from domain.messages import (
     AmendOrder,
     Answer,
     CancelAllOrders,
-    CancelOrder,
     Command,
     EventKind,
     Evidence,
@@ -27,7 +23,6 @@ from domain.messages import (
     OrderCommand,
     OrderStatus,
     OrderType,
-    PauseOrder,
     PlaceOrder,
     ReportKind,
     ResumeOrder,
@@ -42,7 +37,7 @@ from domain.messages import (
 from domain.reasons import Reason
 from domain.state import Order
 from tests.builders import PARTITION, RULES, a_place, a_transfer, units
-from tests.domain.venue import ENDINGS, Venue
+from tests.domain.venue import Venue
 from tests.domain.world import Input, World
 
 POLICY: Final = Policy(order_retention_us=60 * SECOND_US, answer_retention_us=300 * SECOND_US)
@@ -66,10 +61,6 @@ _PRICED: Final = (OrderType.LIMIT, OrderType.STOP_LIMIT)
 
 class Play:
     """One partition's users, agents and venue."""
-
-    @property
-    def acts(self) -> "dict[str, Act]":
-        return ACTS
 
     def __init__(self, *, honest: bool = True) -> None:
         self.world = World(POLICY, RULES, honest=honest)
@@ -371,128 +362,3 @@ def client_order_ids(order: Order) -> list[str]:
         decision.client_order_id(decision.replace(order, attempt=attempt), PARTITION)
         for attempt in range(1, order.attempt + 1)
     ]
-
-
-# ── acts ────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-class Act(msgspec.Struct, frozen=True):
-    """What may be done when *possible*; how often, against the other acts; and what each argument may be."""
-
-    weight: int
-    options: dict[str, list[Any]]
-    possible: Callable[[Play], Any] = bool
-
-
-_INDEX: Final = list(range(12))
-_PARTS: Final = [0, 1, 2, 3, 4]
-_CHANCES: Final = [0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
-_QUANTITIES: Final = ["1", "2", "0.5", "0.333"]
-_PRICES: Final = ["100", "90", "110", "99.99"]
-_DEADLINES: Final = [None, None, None, None, 0, 1_000, 5 * SECOND_US, 60 * SECOND_US]
-_WAITS: Final = [0, 1_000, SECOND_US, 3 * SECOND_US, 7 * SECOND_US, 17 * SECOND_US, 45 * SECOND_US]
-
-ACTS: Final[dict[str, Act]] = {
-    "place": Act(
-        8,
-        {
-            "user": list(USERS),
-            "kind": list(KINDS),
-            "side": list(Side),
-            "symbol": list(SYMBOLS),
-            "quantity": _QUANTITIES,
-            "price": _PRICES,
-            "deadline": _DEADLINES,
-        },
-    ),
-    "change": Act(
-        12,
-        {
-            "asked": [CancelOrder, PauseOrder, PauseOrder, ResumeOrder, ResumeOrder, AmendOrder, AmendOrder],
-            "index": _INDEX,
-            "quantity": [None, *_QUANTITIES],
-            "price": [None, *_PRICES],
-            "deadline": _DEADLINES,
-        },
-        lambda play: play.world.orders,
-    ),
-    "cancel_all": Act(1, {"user": list(USERS), "symbol": [None, *SYMBOLS]}),
-    "transfer": Act(
-        2,
-        {"user": list(USERS), "asset": list(ASSETS), "direction": list(TransferDirection), "amount": _QUANTITIES},
-    ),
-    "repeat": Act(3, {"index": _INDEX, "renamed": [False, True]}),
-    "gateway_works": Act(
-        25, {"index": _INDEX, "chance": _CHANCES, "part": _PARTS, "lag": _PARTS}, lambda play: play.venue.queues
-    ),
-    "venue_trades": Act(
-        12,
-        {"index": _INDEX, "part": _PARTS, "better": [0, 1, 2], "fee": _PARTS, "lag": _PARTS},
-        lambda play: play.venue.open_orders(),
-    ),
-    "venue_closes": Act(
-        2,
-        {"index": _INDEX, "kind": list(ENDINGS), "lag": _PARTS},
-        lambda play: play.venue.open_orders(),
-    ),
-    "answers_come": Act(
-        25, {"index": _INDEX, "count": [1, 2, 3, 4, 5, 6], "first": [0, 0, 0, 1, 2]}, lambda play: play.venue.answers
-    ),
-    "stream_speaks": Act(15, {"index": _INDEX, "lost": [False, False, True]}, lambda play: play.venue.stream),
-    "poll_closes_the_gap": Act(2, {}, lambda play: play.venue.missed),
-    "report_is_repeated": Act(6, {"index": _INDEX}, lambda play: play.venue.told),
-    "time_passes": Act(10, {"wait": _WAITS}),
-    "a_quiet_while_passes": Act(3, {"wait": [SECOND_US, 3 * SECOND_US, 5 * SECOND_US], "rounds": [4, 8]}),
-}
-
-Step = tuple[str, dict[str, Any]]
-
-
-def perform(play: Play, step: Step) -> None:
-    """Plays a step, if it is possible, and checks what must hold after it."""
-    name, arguments = step
-    if play.acts[name].possible(play):
-        getattr(play, name)(**arguments)
-        play.check()
-
-
-def walk(seed: int, length: int, acts: dict[str, Act] = ACTS) -> list[Step]:
-    """As many steps as *length*, drawn by weight."""
-    dice = random.Random(seed)
-    names = dice.choices(list(acts), [act.weight for act in acts.values()], k=length)
-    return [(name, {key: dice.choice(values) for key, values in acts[name].options.items()}) for name in names]
-
-
-def fault(steps: list[Step], stage: Callable[[], Play] = Play) -> Exception | None:
-    """What goes wrong when *steps* are played to the end, or None."""
-    play = stage()
-    try:
-        for step in steps:
-            perform(play, step)
-        play.finish()
-    except Exception as error:  # noqa: BLE001  # whatever it is, it is what the walk has found
-        return error
-    return None
-
-
-def play_out(steps: list[Step], stage: Callable[[], Play] = Play) -> None:
-    """Plays *steps* to the end. If they go wrong, tells the shortest story found that does, too."""
-    error = fault(steps, stage)
-    if error is not None:
-        story = "\n".join(map(str, _shortened(steps, stage)))
-        raise AssertionError(f"these steps go wrong:\n{story}") from error
-
-
-def _shortened(steps: list[Step], stage: Callable[[], Play]) -> list[Step]:
-    """A shorter list of steps that still goes wrong."""
-    size = len(steps) // 2
-    while size:
-        at = 0
-        while at < len(steps):
-            shorter = steps[:at] + steps[at + size :]
-            if fault(shorter, stage):
-                steps = shorter
-            else:
-                at += size
-        size //= 2
-    return steps

@@ -15,9 +15,10 @@ from domain import ids, ledger, money
 from domain.messages import EntryKind, Evidence, Operation, ReportKind, Side, VenueReport
 from domain.reasons import Reason
 from domain.reports import FILL_AMOUNT_MAX
-from tests.builders import NOW, units
+from tests.builders import NOW, PARTITION, units
+from tests.domain.acts import ACTS, INDEX, Act, play_out, walk
 from tests.domain.effort import LIES, WALK_LENGTH
-from tests.domain.play import _INDEX, ACTS, ASSETS, Act, Play, pick, play_out, walk
+from tests.domain.play import ASSETS, Play, pick
 from tests.domain.world import key_of
 
 _AMOUNTS: Final = [None, -1, 0, 1, units("0.1"), units("1"), units("5"), FILL_AMOUNT_MAX + 1, 10**40]
@@ -29,16 +30,12 @@ class LyingPlay(Play):
     def __init__(self) -> None:
         super().__init__(honest=False)
 
-    @property
-    def acts(self) -> dict[str, Act]:
-        return LIES_AND_ACTS
-
     def lie(self, index: int, ago: int, kind: ReportKind, amounts: tuple[Any, ...], **said: Any) -> None:
         """Any report about an attempt of any order, past or present."""
         order = pick(list(self.world.every_order().values()), -1 - index)
         attempt = max(1, order.attempt - ago)
         cumulative, quantity, price, fee = amounts
-        client_id = ids.client_order_id(3, key_of(order), attempt)
+        client_id = ids.client_order_id(PARTITION, key_of(order), attempt)
         asked = {"requested_at": self.world.now, "request_id": f"{client_id}:{order.request_sequence}"}
         amounts_said = {
             "cumulative_quantity": cumulative,
@@ -99,7 +96,7 @@ LIES_AND_ACTS: Final[dict[str, Act]] = ACTS | {
     "lie": Act(
         15,
         {
-            "index": _INDEX,
+            "index": INDEX,
             "ago": [0, 0, 0, 1, 2],
             "kind": [*ReportKind, ReportKind.FILL, ReportKind.FILL, ReportKind.CANCELED],
             "amounts": [(a, b, c, d) for a in _AMOUNTS for b in _AMOUNTS for c in _AMOUNTS for d in _AMOUNTS],
@@ -112,10 +109,10 @@ LIES_AND_ACTS: Final[dict[str, Act]] = ACTS | {
         },
         lambda play: play.world.every_order(),
     ),
-    "trade_after_the_end": Act(4, {"index": _INDEX, "beyond": [0, 0, 1]}, lambda play: play.venue.orders),
+    "trade_after_the_end": Act(4, {"index": INDEX, "beyond": [0, 0, 1]}, lambda play: play.venue.orders),
 }
 
 
 @pytest.mark.parametrize("seed", range(LIES))
 def test_whatever_is_said_the_ledger_balances_and_every_trade_is_booked_once(seed):
-    play_out(walk(seed, WALK_LENGTH, LIES_AND_ACTS), LyingPlay)
+    play_out(walk(seed, WALK_LENGTH, LIES_AND_ACTS), LyingPlay, LIES_AND_ACTS)

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
+from tests.domain.acts import ACTS, Step, perform, play_out, walk
 from tests.domain.effort import SEARCH, WALK_LENGTH, WALKS
-from tests.domain.play import ACTS, Play, Step, perform, play_out, walk
+from tests.domain.play import Play
 
 
 class OrderMachine(RuleBasedStateMachine):
