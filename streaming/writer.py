@@ -1,4 +1,8 @@
-"""The transactional producer of one partition number: writes a chunk's records as one transaction, and fences."""
+"""The transactional producer of one partition number: writes a chunk's records as one transaction, and fences.
+
+The transactional ID belongs to the number, so a new owner's first call shuts out the former one for good. KIP-447
+fences by consumer group instead, for programs that keep their positions there; ours are rows of the same transaction.
+"""
 
 import time
 from collections.abc import Callable, Sequence

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import structlog
 
 from domain import messages
 from domain.state import Balance, Position
@@ -19,6 +20,8 @@ from streaming.app import App, application, input_topic, run
 from streaming.chunk import Chunk
 from streaming.lane import Lane
 from streaming.table import Rows, Table
+
+log = structlog.get_logger()
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,6 +72,7 @@ def build(plan: Plan, settings: Settings) -> App:
             answer = f"{chunk.topic}:{record.offset}:{number}:".encode() + record.value
             chunk.emit(plan.topic("out").name, answer, record.key)
         if plan.slow_s:
+            log.info("deciding", topic=chunk.topic, partition=chunk.partition)
             time.sleep(plan.slow_s)
 
     for kind in plan.inputs:

@@ -75,7 +75,7 @@ def test_two_workers_come_and_go_and_are_killed(fleet):
 
 
 def test_a_hand_over_waits_for_the_chunk_in_hand_and_fences_nobody(fleet):
-    fleet.produce(2_000)  # so much that the first is still at it when the second comes
+    fleet.produce(1_500)  # so much that the first is still at it when the second comes
     slow = {"slow_s": 0.2, "chunk_records_max": 100}
     first = fleet.start("worker-0", **slow)
     fleet.answers(1)

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 
 import pytest
 from confluent_kafka import KafkaException, Producer
@@ -36,16 +35,17 @@ def test_an_exception_in_a_chunk_ends_the_process_and_leaves_nothing_half_done(f
 
 
 def test_a_worker_that_slept_over_its_session_in_the_middle_of_a_chunk_is_fenced(fleet):
-    fleet.produce(300)
-    zombie = fleet.start("worker-0", session_timeout_ms=1_500, slow_s=0.4)
-    fleet.answers(600)
     fleet.produce(10)
-    time.sleep(0.2)  # the chunk is being decided
+    zombie = fleet.start("worker-0", session_timeout_ms=1_500, slow_s=0.8)
+    fleet.answers(20)
+    before = len(zombie.events("deciding"))
+    fleet.produce(10)
+    until(lambda: len(zombie.events("deciding")) > before)
     zombie.signal(signal.SIGSTOP)
     successor = fleet.start("worker-1", session_timeout_ms=1_500)
     until(lambda: len(successor.events("partition_restored")) == fleet.plan.partitions)
     fleet.produce(100)
-    fleet.answers(820)
+    fleet.answers(240)
     zombie.signal(signal.SIGCONT)
     assert zombie.exit_code() == Exit.INTERNAL
     assert zombie.events("partition_fenced")
@@ -108,3 +108,31 @@ def test_fencing_stops_when_the_partition_is_no_longer_wanted(tmp_path):
     nobody = Settings(bootstrap_servers="127.0.0.1:1", var=tmp_path)
     with pytest.raises(Abandoned):
         Writer(nobody, "id", lambda: False)
+
+
+class Full:
+    """A producer whose queue is full until it has been polled three times."""
+
+    def __init__(self):
+        self.polls, self.calls = 0, []
+
+    def poll(self, _seconds):
+        self.polls += 1
+
+    def begin_transaction(self):
+        self.calls.append("begin")
+
+    def produce(self, topic, _value, _key, _partition):
+        if topic == "second" and self.polls < 3:
+            raise BufferError
+        self.calls.append(topic)
+
+    def commit_transaction(self, _seconds):
+        self.calls.append("commit")
+
+
+def test_a_full_queue_is_waited_for():
+    writer = object.__new__(Writer)
+    writer._producer = Full()
+    writer.write([Outgoing(topic, b"", b"") for topic in ("first", "second", "third")], 0)
+    assert writer._producer.calls == ["begin", "first", "second", "third", "commit"]
