@@ -170,6 +170,22 @@ def test_a_gap_in_an_unfinished_batch_is_never_guessed_over(found, end):
         lane.next_batch(LIMITS, 0.0)
 
 
+def test_a_lost_record_without_key_and_value_is_a_gap_too():
+    empty = [Record(offset, 0, None, None) for offset in range(3)]
+    lane = a_lane(0, Intent(0, 2, 3, digest_of(empty), VERSION))
+    for record in empty[1:]:
+        lane.take(record, 0.0)
+    with pytest.raises(Gap):
+        lane.next_batch(LIMITS, 0.0)
+
+
+def test_a_lane_that_still_reads_its_unfinished_batch_commits_nothing_over_the_intent():
+    records = [a_record(offset) for offset in range(4)]
+    lane = filled(a_lane(0, Intent(0, 3, 4, digest_of(records), VERSION)), 0, 1)
+    assert lane.clean_offset is None
+    assert lane.idle_offset(LIMITS, 99.0) is None
+
+
 def test_other_bytes_at_the_same_offsets_are_a_gap():
     records = [a_record(offset) for offset in range(2)]
     lane = a_lane(0, Intent(0, 1, 2, digest_of(records), VERSION))

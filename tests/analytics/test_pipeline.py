@@ -213,6 +213,8 @@ def test_an_intent_whose_commit_failed_is_committed_again_as_it_was(play):
     play.later(1)
     first, second = play.broker.commits
     assert (first.offset, first.metadata) == (second.offset, second.metadata)
+    play.later(60)
+    assert len(play.broker.commits) == 2  # its answer is awaited, however long that takes
     assert play.inserts.asked == []
     play.answer()
     assert len(play.inserts.asked) == 1

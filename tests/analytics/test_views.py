@@ -15,7 +15,7 @@ import pytest
 from analytics import mapping
 from analytics.mapping import Record
 from analytics.migrate import migrate
-from domain.messages import Message, ReportKind
+from domain.messages import Account, Message, Posting, ReportKind
 from schemas import codec
 from tests.analytics.stage import Service, unique_database
 from tests.analytics.story import Story
@@ -150,6 +150,12 @@ def test_orders_and_balances_are_what_the_topics_say(base, told):
     assert orders_by_view(base) == orders_by_hand(told)
     assert balances_by_view(base) == balances_by_hand(told)
     assert len({status for status, *_ in orders_by_view(base).values()}) >= 4
+
+
+def test_the_larger_sequence_wins_wherever_it_stood_in_the_log(base):
+    story = Story(seed=12, orders=50)
+    base.store("order-events", list(reversed(story.events)))
+    assert orders_by_view(base) == orders_by_hand(story)
 
 
 def test_repeated_inserts_under_their_tokens_change_nothing_at_all(base, told):
@@ -304,6 +310,22 @@ def test_a_missing_booking_a_second_one_and_a_wrong_one_are_found(base):
     assert base.ask("audit_zero_sum.sql") == []
     assert {row["trade_id"] for row in base.ask("audit_fills_reported.sql")} == {alone.reference}
     assert len(base.ask("audit_sequence_gaps.sql")) >= 1
+
+
+@pytest.mark.parametrize("what", ["quantity", "cost", "fee"])
+def test_a_fill_booked_with_another_amount_is_found(base, what):
+    story = Story(seed=3, orders=60)
+    index = next(n for n, entry in enumerate(story.entries) if entry.kind == "SETTLE")
+    entry = story.entries[index]
+    asset = "USD" if what in ("cost", "fee") else (entry.symbol or "").partition("-")[0]
+    owner = "fees:simulated" if what == "fee" else "clearing:simulated"
+    off = (Posting(owner, Account.AVAILABLE, asset, 1), Posting("treasury", Account.AVAILABLE, asset, -1))
+    story.entries[index] = msgspec.structs.replace(entry, postings=entry.postings + off)
+    for topic, messages in story.records().items():
+        base.store(topic, messages)
+    assert base.ask("audit_zero_sum.sql") == []
+    (found,) = base.ask("audit_fills_against_ledger.sql")
+    assert found[f"{what}_booked"] - found[what] == decimal(1)
 
 
 def test_an_entry_that_does_not_balance_is_found(base):

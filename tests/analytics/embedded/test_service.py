@@ -269,9 +269,9 @@ def test_get_never_writes_not_even_for_the_writer(service, writer):
         "SELECT 1 SETTINGS readonly = 0",
         "SELECT 1 SETTINGS max_execution_time = 0",
         "SELECT 1; SET readonly = 0",
-        "SELECT 1 INTO OUTFILE '{file}'",
-        "SELECT 1 into/**/outfile '{file}'",
-        "EXPLAIN SELECT 1 INTO OUTFILE '{file}'",
+        "SELECT 1 INTO OUTFILE '{new}'",
+        "SELECT 1 into/**/outfile '{new}'",
+        "EXPLAIN SELECT 1 INTO OUTFILE '{new}'",
         "SELECT file('{file}')",
         "SELECT `file`('{file}')",
         "SELECT \"fi\\x6ce\"('{file}')",
@@ -300,12 +300,19 @@ def test_get_never_writes_not_even_for_the_writer(service, writer):
 def test_a_reader_changes_nothing_and_leaves_the_database_by_no_door(service, writer, tmp_path, statement):
     secret = tmp_path / "secret"
     secret.write_text("top secret")
-    response = post(service, statement.replace("{file}", str(secret)))
+    response = post(service, statement.replace("{file}", str(secret)).replace("{new}", str(tmp_path / "new")))
     assert response.status_code != 200, response.text
     assert "top secret" not in response.text
     assert secret.read_text() == "top secret"
     assert sorted(tmp_path.iterdir()) == [secret]
     assert writer.command("SELECT count() FROM t") == 0
+
+
+@pytest.mark.parametrize("name", ["file", "aiGenerate", "aiEmbed", "eval", "url", "s3", "postgresql", "python"])
+def test_functions_that_reach_outside_are_refused_by_name_before_they_are_looked_at(service, name):
+    response = post(service, f"SELECT * FROM (SELECT {name}(nothing))")
+    assert response.headers["X-ClickHouse-Exception-Code"] == "164"
+    assert f"{name} reaches outside the database" in response.text
 
 
 def test_words_that_name_forbidden_functions_may_stand_in_texts(reader):
