@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from runtime.exits import Unavailable
 from runtime.settings import Settings
-from schemas import registry
+from schemas import registry, topics
 
 #: librdkafka's default partitioner (CRC-32) would send a user's orders to a partition that doesn't own them: Java's
 #: clients and Faust use murmur2.
@@ -28,9 +28,15 @@ def client(settings: Settings, **more: Any) -> dict[str, Any]:
 
 def producer(settings: Settings, **more: Any) -> dict[str, Any]:
     """An idempotent producer that waits for all in-sync replicas, and partitions like every other client."""
-    return client(settings, partitioner=PARTITIONER, enable_idempotence=True, acks="all", linger_ms=2) | {
-        name.replace("_", "."): value for name, value in more.items()
-    }
+    config = client(
+        settings,
+        partitioner=PARTITIONER,
+        enable_idempotence=True,
+        acks="all",
+        linger_ms=2,
+        message_max_bytes=topics.MESSAGE_BYTES_MAX,
+    )
+    return config | {name.replace("_", "."): value for name, value in more.items()}
 
 
 def consumer(settings: Settings, group: str, **more: Any) -> dict[str, Any]:

@@ -9,13 +9,16 @@ from domain import messages, state
 
 APPLICATION: Final = "fillstream"
 DAY_MS: Final = 86_400_000
+#: What our producers send at most: twice what a broker takes from others.
+MESSAGE_BYTES_MAX: Final = 2 * 1_048_588
 
 
 class Topic(msgspec.Struct, frozen=True, kw_only=True):
     """A topic as it must be on the broker.
 
     *stamped_by_broker* makes the broker write each record's timestamp (``message.timestamp.type=LogAppendTime``):
-    decisions take their time from it, and a producer's clock must not decide about money.
+    decisions take their time from it, and a producer's clock must not decide about money. *message_bytes_max* is the
+    broker's own limit (1 MiB) unless set.
     """
 
     name: str
@@ -24,13 +27,16 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True):
     compacted: bool = False
     stamped_by_broker: bool = False
     retention_ms: int = 7 * DAY_MS
+    message_bytes_max: int | None = None
 
     def config(self) -> dict[str, str]:
         """The topic's settings, by their Kafka names."""
-        stamp = "LogAppendTime" if self.stamped_by_broker else "CreateTime"
+        config = {"message.timestamp.type": "LogAppendTime" if self.stamped_by_broker else "CreateTime"}
+        if self.message_bytes_max is not None:
+            config["max.message.bytes"] = str(self.message_bytes_max)
         if self.compacted:  # compact only: a changelog that also deletes would forget rows that never change
-            return {"cleanup.policy": "compact", "message.timestamp.type": stamp}
-        return {"cleanup.policy": "delete", "retention.ms": str(self.retention_ms), "message.timestamp.type": stamp}
+            return config | {"cleanup.policy": "compact"}
+        return config | {"cleanup.policy": "delete", "retention.ms": str(self.retention_ms)}
 
 
 ORDER_COMMANDS = Topic(name="order-commands", value=messages.OrderCommand, key="user_id", stamped_by_broker=True)
@@ -39,7 +45,13 @@ TICKS = Topic(name="ticks", value=messages.Tick, key="none", stamped_by_broker=T
 VENUE_REPORTS = Topic(name="venue-reports", value=messages.VenueReport, key="client_order_id", stamped_by_broker=True)
 ORDER_EVENTS = Topic(name="order-events", value=messages.OrderEvent, key="user_id")
 LEDGER_ENTRIES = Topic(name="ledger-entries", value=messages.JournalEntry, key="user_id")
-DEAD_LETTERS = Topic(name="dead-letters", value=messages.DeadLetter, key="the source's", retention_ms=30 * DAY_MS)
+DEAD_LETTERS = Topic(
+    name="dead-letters",
+    value=messages.DeadLetter,
+    key="the source's",
+    retention_ms=30 * DAY_MS,
+    message_bytes_max=MESSAGE_BYTES_MAX,  # a letter holds a whole record, which may be as large as its topic allows
+)
 
 ORDERS_CHANGELOG = Topic(
     name=f"{APPLICATION}-orders-changelog", value=state.Order, key="order key, 12 bytes", compacted=True

@@ -1,5 +1,6 @@
 """What README shows a stranger, run as it stands against `fillstream up`."""
 
+import json
 import os
 import re
 import signal
@@ -9,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Consumer, Producer
 
 ROOT = Path(__file__).parent.parent
 READY_WITHIN_S = 90
@@ -69,3 +71,21 @@ def test_a_strangers_command_is_answered_and_counted_in_clickhouse(place):
     while (counted := run(query, place).strip()) not in ENDED and time.monotonic() < deadline:
         time.sleep(1)
     assert counted in ENDED
+
+
+def test_a_record_as_large_as_its_topic_allows_is_buried_whole(place):
+    bootstrap = json.loads((place / "var" / "endpoints.json").read_text())["bootstrap"]
+    garbage = b"x" * 1_000_000
+    producer = Producer({"bootstrap.servers": bootstrap, "message.max.bytes": 1_048_000})
+    producer.produce("order-commands", garbage, b"somebody")
+    assert producer.flush(10) == 0
+
+    group = {"group.id": "largest", "auto.offset.reset": "earliest", "isolation.level": "read_committed"}
+    reader = Consumer({"bootstrap.servers": bootstrap, **group})
+    reader.subscribe(["dead-letters"])
+    deadline, buried = time.monotonic() + 30, None
+    while buried is None and time.monotonic() < deadline:
+        buried = reader.poll(1)
+    reader.close()
+
+    assert garbage in buried.value()
