@@ -114,7 +114,8 @@ def _messages(bootstrap: str, partitions: Sequence[tuple[str, int]]) -> Iterator
             "isolation.level": "read_committed",
             "enable.auto.commit": False,
             "enable.partition.eof": True,
-        }
+        },
+        logger=wire.KAFKA_LOG,
     )
     consumer.assign([confluent_kafka.TopicPartition(topic, number, 0) for topic, number in partitions])
     unread = set(partitions)

@@ -56,6 +56,7 @@ def main(  # the options of the command
         _clean(folder)
         output = cleanup.enter_context((folder / "demo.log").open("w"))
         telemetry.configure_logging(settings, "demo", output)
+        cleanup.callback(telemetry.configure_logging, settings, "demo")  # what is said later is said aloud
         stop = cleanup.enter_context(StopRequest())
         try:
             stage = Stage(settings, folder, console, stop)

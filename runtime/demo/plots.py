@@ -44,6 +44,8 @@ STYLE: Final = {
     "ytick.color": FAINT,
     "legend.frameon": False,
 }
+#: A stage that never took so long is in the table only.
+WORTH_A_CURVE_MS: Final = 0.2
 SECOND_US: Final = 1_000_000
 
 
@@ -87,7 +89,7 @@ def latency(latencies_us: Mapping[str, Sequence[int]]) -> str:
     with _drawing(10.5, 3.4) as (axes, svg):
         for color, (stage, values) in zip(COLORS, latencies_us.items(), strict=False):
             ranked = sorted(max(0.05, value / 1_000) for value in values)
-            if stage not in STAGES or not ranked:
+            if stage not in STAGES or not ranked or ranked[-1] < WORTH_A_CURVE_MS:
                 continue
             step = max(1, len(ranked) // 400)  # a curve needs no more points than it has pixels
             points = [*range(0, len(ranked), step), len(ranked) - 1]

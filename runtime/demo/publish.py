@@ -11,6 +11,7 @@ import confluent_kafka
 import msgspec
 from typing_extensions import override
 
+from runtime.demo import wire
 from runtime.demo.plan import Planned, Sent
 
 FLUSH_S: Final = 30.0
@@ -48,7 +49,8 @@ class Publisher(threading.Thread):
                 "enable.idempotence": True,
                 "acks": "all",
                 "linger.ms": 2,
-            }
+            },
+            logger=wire.KAFKA_LOG,
         )
 
     def stop(self) -> None:

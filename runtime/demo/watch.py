@@ -60,7 +60,8 @@ class Watcher(threading.Thread):
                 "isolation.level": "read_committed",
                 "enable.auto.commit": False,
                 "fetch.wait.max.ms": 20,
-            }
+            },
+            logger=wire.KAFKA_LOG,
         )
         self._consumer.assign([confluent_kafka.TopicPartition(TOPIC, number, 0) for number in range(partitions)])
 

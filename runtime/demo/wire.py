@@ -7,6 +7,7 @@ Amounts that no ``decimal(38, 18)`` may hold can be written too, which a demonst
 
 import io
 import json
+import logging
 from collections.abc import Mapping
 from decimal import Context, Decimal
 from functools import cache
@@ -19,6 +20,9 @@ import msgspec
 SCALE: Final = 18
 HEADER_BYTES: Final = 5
 _EXACT: Final = Context(prec=200)
+
+#: Where librdkafka's own lines go: into the demo's log, not between the lines of its summary.
+KAFKA_LOG: Final = logging.getLogger("librdkafka")
 
 Avro = dict[str, Any]
 """A record: its fields by name. To be encoded, a record inside a union is a pair of its name and its fields."""
