@@ -99,7 +99,7 @@ class Application:
         session = Session(settings, request.database, request.default_format)
         insert = None if read_only else insert_of(request.query, body)
         if insert is not None:
-            return self._engine.insert(insert.statement, insert.format, insert.data, session)
+            return self._engine.insert(insert, session)
         sql = "\n".join(part for part in (request.query, _text(body)) if part)
         run = self._engine.read if read_only else self._engine.execute
         return run(sql, request.parameters, session)

@@ -51,9 +51,10 @@ class Request(msgspec.Struct, frozen=True):
 
 
 class Insert(msgspec.Struct, frozen=True):
-    """An INSERT whose rows come with it: the statement without its format, the format, the rows."""
+    """An INSERT whose rows come with it: ``INSERT INTO … (…)``, its SETTINGS clause if any, its format, its rows."""
 
     statement: str
+    settings: str
     format: str
     data: bytes
 
@@ -100,6 +101,7 @@ def insert_of(query: str, body: bytes) -> Insert | None:
     text = query.encode() + b"\n" + body if query else body
     position, depth = 0, 0
     words: list[bytes] = []
+    settings: int | None = None
     while position < min(len(text), _STATEMENT_BYTES_MAX):
         found = _TOKEN.match(text, position)
         assert found is not None, "the last alternative takes any byte"
@@ -110,12 +112,21 @@ def insert_of(query: str, body: bytes) -> Insert | None:
         words.append(token.upper())
         if words[0] != b"INSERT" or words[-1] in {b"SELECT", b"WITH"}:
             return None
+        if words[-1] == b"SETTINGS":
+            settings = found.start()
         if words[-1] == b"VALUES":
-            return Insert(text[: found.start()].decode(), "Values", text[position:])
+            return _insert(text[: found.start()], settings, "Values", text[position:])
         if words[-2:-1] == [b"FORMAT"]:
-            statement = text[: found.start()].rstrip()[: -len(b"FORMAT")].decode()
-            return Insert(statement, token.decode(), _rows(text[position:]))
-    return Insert(query, "Values", body) if words[:1] == [b"INSERT"] and query and body else None
+            head = text[: found.start()].rstrip()[: -len(b"FORMAT")]
+            return _insert(head, settings, token.decode(), _rows(text[position:]))
+    if words[:1] == [b"INSERT"] and query and body:
+        return _insert(query.encode(), settings, "Values", body)
+    return None
+
+
+def _insert(head: bytes, settings: int | None, format_name: str, data: bytes) -> Insert:
+    statement = head[:settings].decode(errors="replace")
+    return Insert(statement, "" if settings is None else head[settings:].decode(errors="replace"), format_name, data)
 
 
 def _rows(rest: bytes) -> bytes:

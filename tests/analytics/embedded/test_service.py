@@ -109,6 +109,21 @@ def test_every_way_to_insert_works(writer):
     assert writer.query("SELECT d FROM t WHERE k = 1").result_rows == [(Decimal("0.000000000000000001"),)]
 
 
+def test_rows_may_hold_whatever_ends_a_statement_elsewhere(service, writer):
+    nasty = "a;\nb\n\n;c'\"`-- /* \0 ä"
+    writer.insert("t", [[1, nasty], [2, ";"]], column_names=["k", "s"])
+    writer.insert_arrow("t", pa.table({"k": pa.array([3], pa.uint64()), "s": [nasty]}))
+    body = b'INSERT INTO test_service.t (k, s) FORMAT CSV\n4,"x;\n\ny"\n5,;'
+    assert post(service, body, auth=("fillstream", "only for tests")).status_code == 200
+    assert writer.query("SELECT s FROM t ORDER BY k").result_columns[0] == [nasty, ";", nasty, "x;\n\ny", ";"]
+
+
+def test_settings_of_the_statement_itself_count(writer):
+    for _ in range(2):
+        writer.command("INSERT INTO t (k) SETTINGS insert_deduplication_token = 'x', async_insert = 0 VALUES (1)")
+    assert writer.command("SELECT count() FROM t") == 1
+
+
 @pytest.mark.parametrize("compression", ["lz4", "zstd", "gzip"])
 def test_compressed_inserts_are_read(service, writer, compression):
     client = clickhouse_connect.get_client(
