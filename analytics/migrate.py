@@ -10,8 +10,6 @@ import msgspec
 import structlog
 
 from analytics import sql
-from analytics.client import connect
-from runtime.settings import Settings
 
 _FILE: Final = re.compile(r"(\d{4})_(\w+)\.sql")
 
@@ -106,11 +104,3 @@ def migrate(client: Any, database: str, migrations: Iterable[Migration] | None =
         )
         log.info("migration_applied", number=migration.number, name=migration.name)
     return todo
-
-
-def main(settings: Settings) -> int:
-    """Bring the database of *settings* up to date."""
-    client = connect(settings)
-    migrate(client, settings.clickhouse_database)
-    client.close()
-    return 0

@@ -90,7 +90,9 @@ class Engine:
 
     def execute(self, sql: str, parameters: Mapping[str, str], session: Session) -> Result:
         """Run any one statement. Raises ClickHouseError."""
-        return self._query(sql, parameters, session, _format_of(self._canonical(sql), session), read_only=False)
+        plain = self._canonical(sql)
+        format_name = _format_of(plain, session) if _verb(plain) in _READING else ""  # what gives no rows has no format
+        return self._query(sql, parameters, session, format_name, read_only=False)
 
     def insert(self, insert: Insert, session: Session) -> Result:
         """Run an INSERT whose rows come with it. Raises ClickHouseError.
@@ -154,8 +156,7 @@ class Engine:
         return _STRING.sub("''", plain.decode(errors="replace")).strip()
 
     def _refuse_unsafe(self, plain: str) -> None:
-        verb = _WORD.search(plain)
-        if verb is None or verb[0] not in _READING or _OUTFILE.search(plain):
+        if _verb(plain) not in _READING or _OUTFILE.search(plain):
             raise readonly("default: Cannot execute query in readonly mode.")
         for word in _WORD.findall(plain):  # wherever it stands: arrayMap(file, …) and APPLY(file) call it as well
             if word in self._forbidden or _NEURAL_FUNCTION.fullmatch(word):
@@ -186,6 +187,11 @@ def _module() -> Any:
     from chdb import _chdb  # noqa: PLC0415  # see above
 
     return _chdb
+
+
+def _verb(plain: str) -> str:
+    found = _WORD.search(plain)
+    return found[0] if found else ""
 
 
 def _format_of(plain: str, session: Session) -> str:

@@ -93,6 +93,14 @@ class Service:
         eventually(lambda: process.listening(self.port) or not self.child.alive, READY_WITHIN_S)
         assert self.child.alive, self.child.log()
 
+    def mend(self) -> None:
+        """Running again, whatever a test that failed has left."""
+        assert self.child is not None
+        if self.child.alive:
+            self.child.resume()
+        else:
+            self.start()
+
     def client(self, *, writer: bool = False, database: str = "__default__") -> Any:
         who = {"username": "fillstream", "password": "only for tests"} if writer else {}
         return clickhouse_connect.get_client(
@@ -117,6 +125,7 @@ class Stage:
         )
         self.sinks: list[Child] = []
         self._producers: dict[bool, Producer] = {}
+        service.mend()
         self.writer = service.client(writer=True)
 
     # ── Kafka ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -238,6 +247,7 @@ class Stage:
             if sink.alive:
                 sink.kill()
         self._producers.clear()
+        self.service.mend()
         self.writer.command(f"DROP DATABASE IF EXISTS {self.settings.clickhouse_database} SYNC")
         self.writer.close()
 

@@ -204,6 +204,13 @@ def test_formats_are_named_in_the_query_the_url_and_the_header(service):
         assert response.headers["Content-Type"] == "application/x-ndjson; charset=UTF-8"
 
 
+def test_a_statement_without_rows_has_no_format(service, writer):
+    answer = post(service, "TRUNCATE TABLE test_service.t", auth=("fillstream", "only for tests"))
+    assert answer.status_code == 200
+    assert "X-ClickHouse-Format" not in answer.headers
+    assert writer.raw_query("SELECT 1 FORMAT CSV") == b"1\n"
+
+
 def test_headers_say_what_the_query_cost(service):
     response = get(service, {"query": "SELECT * FROM numbers(50)", "query_id": "mine"})
     assert response.headers["X-ClickHouse-Query-Id"] == "mine"
