@@ -6,6 +6,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +24,19 @@ from schemas import codec
 
 ROOT = Path(__file__).parent.parent.parent
 READY_WITHIN_S = 30.0
+TOPICS = (
+    *("order-commands", "transfers", "venue-reports", "order-events", "ledger-entries", "dead-letters"),
+    "venue-requests.simulated",
+)
+PARTITIONS = 3
+PLACES = [TopicPartition(topic, number) for topic in TOPICS for number in range(PARTITIONS)]
 
 
 def unique_database() -> str:
     return f"test_{uuid.uuid4().hex[:8]}"
 
 
-def eventually(what: Callable[[], Any], within_s: float = 40.0, every_s: float = 0.05) -> Any:
+def eventually(what: Callable[[], Any], within_s: float = 40.0, every_s: float = 0.1) -> Any:
     """The first true value of *what*; fails if there is none in time."""
     deadline_s = time.monotonic() + within_s
     while True:
@@ -130,58 +137,34 @@ class Stage:
 
     # ── Kafka ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def partitions(self) -> list[TopicPartition]:
-        consumer = self._observer()
-        try:
-            known = consumer.list_topics(timeout=10).topics
-        finally:
-            consumer.close()
-        names = [name for name in known if name in TOPICS]
-        return [TopicPartition(name, number) for name in names for number in known[name].partitions]
-
     def skip_the_past(self) -> None:
         """Commit the ends of all partitions, as if the group had read so far."""
         ends = [TopicPartition(*key, end) for key, end in self.ends().items()]
-        consumer = self._observer()
-        try:
-            consumer.commit(offsets=ends, asynchronous=False)
-        finally:
-            consumer.close()
+        self._observer.commit(offsets=ends, asynchronous=False)
 
     def ends(self) -> dict[tuple[str, int], int]:
         """Where each partition ends. A topic has no leader for a moment after its creation."""
 
         def look() -> dict[tuple[str, int], int]:
-            consumer = self._observer()
             try:
-                return {
-                    (p.topic, p.partition): consumer.get_watermark_offsets(p, timeout=10)[1] for p in self.partitions()
-                }
+                return {(p.topic, p.partition): self._observer.get_watermark_offsets(p, timeout=10)[1] for p in PLACES}
             except KafkaException:
                 return {}
-            finally:
-                consumer.close()
 
         return eventually(look)
 
     def lag(self) -> dict[tuple[str, int], int]:
         """Per partition, the broker's end less the committed offset."""
-        consumer = self._observer()
-        try:
-            committed = consumer.committed(self.partitions(), timeout=10)
-        finally:
-            consumer.close()
+        committed = self._observer.committed(PLACES, timeout=10)
         ends = self.ends()
         return {key: ends[key] - offset for key, offset in (((p.topic, p.partition), p.offset) for p in committed)}
 
     def committed(self, topic: str, partition: int) -> TopicPartition:
-        consumer = self._observer()
-        try:
-            return consumer.committed([TopicPartition(topic, partition)], timeout=10)[0]
-        finally:
-            consumer.close()
+        return self._observer.committed([TopicPartition(topic, partition)], timeout=10)[0]
 
+    @cached_property
     def _observer(self) -> Consumer:
+        """A client that knows the group's commits, and is no member of it."""
         return Consumer(kafka.consumer(self.settings, group_of(self.settings)))
 
     def send(
@@ -247,6 +230,7 @@ class Stage:
             if sink.alive:
                 sink.kill()
         self._producers.clear()
+        self._observer.close()
         self.service.mend()
         self.writer.command(f"DROP DATABASE IF EXISTS {self.settings.clickhouse_database} SYNC")
         self.writer.close()
@@ -266,10 +250,3 @@ class Stage:
 
     def value(self, query: str) -> Any:
         return self.rows(query)[0][0]
-
-
-TOPICS = (
-    *("order-commands", "transfers", "venue-reports", "order-events", "ledger-entries", "dead-letters"),
-    "venue-requests.simulated",
-)
-PARTITIONS = 3
