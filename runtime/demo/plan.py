@@ -9,6 +9,7 @@ import msgspec
 VENUE: Final = "simulated"
 COMMANDS: Final = "order-commands"
 TRANSFERS: Final = "transfers"
+GOOD_AFTER_END_S: Final = 2
 
 
 class Expect(StrEnum):
@@ -80,3 +81,12 @@ class Shape(msgspec.Struct, frozen=True):
     seed: int = 1
     partitions: int = 8
     start_us: int = 0
+
+    @property
+    def duration_s(self) -> float:
+        return self.commands / self.rate
+
+    @property
+    def good_till_max_us(self) -> int:
+        """No order is good for longer: a run that is to come to rest can't wait for those that end by the clock."""
+        return self.start_us + int((self.duration_s + GOOD_AFTER_END_S) * 1_000_000)

@@ -33,6 +33,9 @@ SETTLE_S: Final = 60.0
 #: The same after processes were killed: what they had in hand is asked for again until there is proof.
 SETTLE_AFTER_KILLS_S: Final = 120.0
 SINK_S: Final = 60.0
+READINGS_MAX: Final = 3
+#: Workers look at the clock once a second.
+TICK_US: Final = 1_500_000
 LOOK_EVERY_S: Final = 0.2
 #: Between the plan being made and its first command being sent: what deadlines are counted from.
 LEAD_US: Final = 1_500_000
@@ -98,8 +101,8 @@ class Run:
     def perform(self, *, kill: bool) -> None:
         """Everything from the first transfer to the last answer. Raises Unavailable or Stopped."""
         markets = self._exchange.markets()
-        shape = msgspec.structs.replace(self.shape, start_us=time.time_ns() // 1_000 + LEAD_US)
-        plan = workload.make(shape, markets)
+        self.shape = msgspec.structs.replace(self.shape, start_us=time.time_ns() // 1_000 + LEAD_US)
+        plan = workload.make(self.shape, markets)
         self.planned = len(plan.transfers) + len(plan.commands)
         self.phase = "funding users"
         self._publish(plan.transfers)
@@ -110,7 +113,7 @@ class Run:
                 f"{len(left)} transfers in {places} are not answered within {FUND_S:g} s: see {self._folder}/state/log"
             )
         self.phase = "trading"
-        killer = Killer(shape.commands / shape.rate, self._alive) if kill else None
+        killer = Killer(self.shape.duration_s, self._alive) if kill else None
         if killer is not None:
             killer.start()
             self._stop_at_exit.append(killer.stop)
@@ -130,11 +133,26 @@ class Run:
         return left
 
     def evidence(self) -> Evidence:
-        """Reads everything, and waits for ClickHouse to have it all. Raises UnreadableError."""
+        """Reads everything, again if something has happened meanwhile. Raises UnreadableError.
+
+        What is still going on after READINGS_MAX readings is for the oracle to find.
+        """
+        before = self._happened()
+        evidence = self._read()
+        for _ in range(READINGS_MAX - 1):
+            happened = self._happened()
+            if happened == before:
+                break
+            log.info("read_again", happened=happened - before)
+            before, evidence = happened, self._read()
+        return evidence
+
+    def _read(self) -> Evidence:
+        """Everything as it is now, once ClickHouse has it all."""
         self.phase = "reading the evidence"
         records = collect.records(self._running.endpoints.bootstrap, self.shape.partitions)
         tables = collect.tables(self._running.endpoints.bootstrap, self.shape.partitions)
-        self.journal.read()
+        journal = list(self.journal.lines)
         due = sum(
             len(record.fields["postings"]) if topic == "ledger-entries" and record.fields else 1
             for topic, found in records.items()
@@ -143,7 +161,12 @@ class Run:
         self.phase = "waiting for ClickHouse"
         self._wait(lambda: (self._gauge.rows or 0) >= due, SINK_S)  # the oracle will say what is missing
         rows = collect.rows(self.clickhouse)
-        return Evidence(sent=self.sent, records=records, journal=self.journal.lines, tables=tables, rows=rows)
+        return Evidence(sent=self.sent, records=records, journal=journal, tables=tables, rows=rows)
+
+    def _happened(self) -> int:
+        """A number that grows whenever something happens."""
+        self._pause()
+        return self.watcher.mirror.events + len(self.journal.lines)
 
     def _publish(self, planned: Sequence[Planned]) -> int:
         """Sends *planned*, and says when it began."""
@@ -180,14 +203,18 @@ class Run:
         return not settle.unanswered(self.sent, self.watcher.mirror)
 
     def _nothing_moves(self) -> bool:
-        """Whether every command is answered, and every order has ended, rests on the book, is paused or is unknown."""
+        """Whether every command is answered, and every order has ended, rests on the book, is paused or is unknown.
+
+        Not before the last order that ends by the clock has had its time.
+        """
+        if time.time_ns() // 1_000 < self.shape.good_till_max_us + TICK_US:
+            return False
         left = settle.unrest(self.sent, self.watcher.mirror, self.journal)
         return not left.unanswered and not left.moving
 
     def _unrest(self) -> tuple[Unrest, int]:
-        self._pause()
-        mirror = self.watcher.mirror
-        return settle.unrest(self.sent, mirror, self.journal), mirror.events + len(self.journal.lines)
+        happened = self._happened()
+        return settle.unrest(self.sent, self.watcher.mirror, self.journal), happened
 
     def _alive(self) -> dict[str, int]:
         """Who is ready to be killed."""

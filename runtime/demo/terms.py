@@ -57,11 +57,12 @@ def whole(value: Decimal, step: Decimal) -> Decimal:
 
 
 class Taste(msgspec.Struct, frozen=True):
-    """One user's way of choosing an order's terms, given the assets they *hold*."""
+    """One user's way of choosing an order's terms, given the assets they have *held* since the start."""
 
     random: Random
     markets: tuple[Market, ...]
     held: frozenset[str]
+    good_till_max_us: int
 
     def order(self, order_id: str, style: str, market: Market, now_us: int) -> tuple[Placed, wire.Avro]:
         """An order as its user remembers it, and the fields of its PlaceOrder."""
@@ -94,7 +95,8 @@ class Taste(msgspec.Struct, frozen=True):
             stop = (market.price * (1 + away)).quantize(market.tick)
             fields |= {"order_type": "STOP_LIMIT", "stop_price": wire.amount(stop)}
         elif style == "good_till":
-            fields |= {"time_in_force": "GTD", "good_till": now_us + self.random.randrange(3, 15) * SECOND_US}
+            till_us = now_us + self.random.randrange(3, 15) * SECOND_US
+            fields |= {"time_in_force": "GTD", "good_till": min(till_us, self.good_till_max_us)}
         remembered = None if fields["price"] is None else price
         return Placed(order_id=order_id, market=market, quantity=quantity, price=remembered), fields
 

@@ -60,7 +60,7 @@ def make(shape: Shape, markets: Sequence[Market]) -> Workload:
 
 def _times_ms(shape: Shape, random: Random) -> list[int]:
     """When each command is sent: evenly over the duration, with a share of all in a few bursts."""
-    duration_ms = shape.commands / shape.rate * 1_000
+    duration_ms = shape.duration_s * 1_000
     in_bursts = int(shape.commands * BURST_SHARE)
     times = [random.uniform(0, duration_ms) for _ in range(shape.commands - in_bursts)]
     starts = [random.uniform(0.02, 0.95) * duration_ms for _ in range(BURST_COUNT)]
@@ -240,7 +240,8 @@ class Crowd:
 
     def _order(self, user: int, style: str, at_ms: int) -> tuple[terms.Placed, wire.Avro]:
         market = self._random.choice(self._markets)
-        taste = terms.Taste(self._random, tuple(self._markets), frozenset(self._assets.get(user, ())))
+        held = frozenset(self._assets.get(user, ()))
+        taste = terms.Taste(self._random, tuple(self._markets), held, self.shape.good_till_max_us)
         return taste.order(f"o-{next(self._numbers):06d}", style, market, self._now_us(at_ms))
 
     # ── odds and ends ───────────────────────────────────────────────────────────────────────────────────────────────

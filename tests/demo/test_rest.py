@@ -12,6 +12,7 @@ from runtime.demo import kills, settle
 from runtime.demo.journal import Journal
 from runtime.demo.kills import Killer
 from runtime.demo.plan import Expect, Sent
+from runtime.demo.run import READINGS_MAX, Run
 from runtime.demo.settle import Unrest
 from runtime.demo.watch import Mirror
 
@@ -103,6 +104,14 @@ def test_the_wait_ends_at_its_bound_and_says_what_is_left():
     unrest = Unrest(unanswered=0, moving=0, unbooked=0, unknown=2)
     assert settle.wait(lambda: (unrest, 1), within_s=0.05) == unrest
     assert "2 orders unknown" in str(unrest)
+
+
+@pytest.mark.parametrize(("moments", "readings"), [([1, 1], 1), ([1, 2, 2], 2), (list(range(50)), READINGS_MAX)])
+def test_the_evidence_is_of_one_moment_or_is_read_again_within_a_bound(moments, readings):
+    run, left, read = Run.__new__(Run), iter(moments), []
+    run._happened = lambda: next(left)
+    run._read = lambda: read.append(1) or len(read)
+    assert run.evidence() == len(read) == readings
 
 
 def test_every_victim_is_killed_once_in_its_turn():

@@ -158,6 +158,15 @@ def test_deadlines_that_have_passed_and_deadlines_that_are_near_are_there(made):
     assert all(kinds.values())
 
 
+def test_no_order_that_ends_by_the_clock_outlives_the_run_for_long(made):
+    times = [(planned, fields["good_till"]) for planned, fields in orders(made) if fields["time_in_force"] == "GTD"]
+    assert times
+    for planned, good_till in times:
+        sent_us = SHAPE.start_us + planned.at_ms * 1_000
+        assert sent_us + 1_000_000 < good_till <= SHAPE.good_till_max_us
+    assert SHAPE.good_till_max_us == SHAPE.start_us + 5_000_000
+
+
 @pytest.mark.parametrize(("commands", "users"), [(10, 5), (1, 1), (40, 1)])
 def test_a_tiny_plan_is_as_long_as_asked_for_too(commands, users):
     made = workload.make(Shape(commands=commands, users=users, seed=3), MARKETS)
