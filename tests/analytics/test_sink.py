@@ -400,7 +400,7 @@ def test_a_clickhouse_that_does_not_answer_stops_reading_but_not_the_poll_loop(s
     eventually(lambda: "partitions_assigned" in sink.log())
     stage.service.child.pause()
     try:
-        stage.send("order-events", events(30_000))
+        stage.send("order-events", events(12_000))
         eventually(lambda: sum(v for n, v in stage.metrics().items() if "sink_paused" in n) == PARTITIONS)
         found = stage.metrics()
         assert found["fillstream_sink_buffer_bytes"] < 20_000_000
@@ -409,7 +409,7 @@ def test_a_clickhouse_that_does_not_answer_stops_reading_but_not_the_poll_loop(s
     finally:
         stage.service.child.resume()
     stage.drained()
-    assert stage.rows("SELECT count(), uniqExact(_partition, _offset) FROM order_events") == [(30_000, 30_000)]
+    assert stage.rows("SELECT count(), uniqExact(_partition, _offset) FROM order_events") == [(12_000, 12_000)]
 
 
 def test_a_wrong_password_is_told_with_what_to_do(service):
