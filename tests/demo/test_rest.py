@@ -114,28 +114,30 @@ def test_the_evidence_is_of_one_moment_or_is_read_again_within_a_bound(moments, 
     assert run.evidence() == len(read) == readings
 
 
-def test_every_victim_is_killed_once_in_its_turn():
+def test_every_victim_is_killed_once_in_its_turn(monkeypatch):
     processes = [subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) for _ in kills.VICTIMS]
-    names = {}
+    by_pid = {process.pid: process for process in processes}
 
     def alive():
-        """Each name's next process once the one before has been killed, as a supervisor would have it."""
-        found = {}
-        for name, process in zip(kills.VICTIMS, processes, strict=True):
-            if process.poll() is None and name not in found:
-                found[name] = process.pid
-                names[process.pid] = name
-        return found
+        """Each name's next process once the one before is dead, as a supervisor has it."""
+        named = zip(reversed(kills.VICTIMS), reversed(processes), strict=True)
+        return {name: process.pid for name, process in named if process.returncode is None}
 
+    def kill(pid, number):
+        by_pid[pid].send_signal(number)
+        by_pid[pid].wait(10)
+
+    monkeypatch.setattr(kills.os, "kill", kill)
     killer = Killer(0.5, alive)
-    killer.start()
-    killer.join()
-    codes = []
-    for process in processes:
-        codes.append(process.wait(5))
-        process.stdin.close()
-    assert codes == [-signal.SIGKILL] * len(kills.VICTIMS)
-    assert [kill.process for kill in killer.kills] == list(kills.VICTIMS)
+    try:
+        killer.start()
+        killer.join()
+        assert [process.returncode for process in processes] == [-signal.SIGKILL] * len(kills.VICTIMS)
+        assert [kill.process for kill in killer.kills] == list(kills.VICTIMS)
+    finally:
+        for process in processes:
+            process.kill()
+            process.communicate()
 
 
 def test_workers_gateway_and_sink_are_killed_three_times_each():
