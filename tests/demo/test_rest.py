@@ -1,6 +1,7 @@
 """Following a run while it goes on: the venue's journal, the mirror of events, and when there is rest."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -123,11 +124,11 @@ def test_every_victim_is_killed_once_in_its_turn(monkeypatch):
         named = zip(reversed(kills.VICTIMS), reversed(processes), strict=True)
         return {name: process.pid for name, process in named if process.returncode is None}
 
-    def kill(pid, number):
-        by_pid[pid].send_signal(number)
+    def kill(pid, number, *, really=os.kill):
+        really(pid, number)
         by_pid[pid].wait(10)
 
-    monkeypatch.setattr(kills.os, "kill", kill)
+    monkeypatch.setattr(os, "kill", kill)
     killer = Killer(0.5, alive)
     try:
         killer.start()
@@ -135,6 +136,7 @@ def test_every_victim_is_killed_once_in_its_turn(monkeypatch):
         assert [process.returncode for process in processes] == [-signal.SIGKILL] * len(kills.VICTIMS)
         assert [kill.process for kill in killer.kills] == list(kills.VICTIMS)
     finally:
+        monkeypatch.undo()
         for process in processes:
             process.kill()
             process.communicate()
