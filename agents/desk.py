@@ -1,12 +1,12 @@
 """What the agents share: the tables of a partition, and the way of a decision into tables and topics."""
 
-from typing import Final
+from typing import Final, TypeVar
 
 from agents import metrics
 from domain import commands, decision, money
 from domain.decision import Cause, Decision, Policy
 from domain.instruments import Rulebook
-from domain.messages import Answer, DeadLetter, OrderEvent
+from domain.messages import Answer, DeadLetter, Message
 from domain.state import FirstAnswer
 from schemas import codec, topics
 from streaming.chunk import Chunk, Record
@@ -14,6 +14,8 @@ from streaming.table import Table
 from tables.answers import AnswerRows
 from tables.balances import BalanceRows
 from tables.orders import OrderRows
+
+MessageT = TypeVar("MessageT", bound=Message)
 
 #: What a dead letter keeps of an explanation: enough to act on, whatever the input tried to smuggle into it.
 DETAIL_LENGTH_MAX: Final = 500
@@ -60,16 +62,23 @@ class Desk:
         """Shows what the ledger of this partition fails to balance by; nothing, if all is well."""
         for asset, amount in self.balances.totals.items():
             metrics.IMBALANCE.labels(self.chunk.partition, asset).set(amount / money.ONE)
-        metrics.LIVE_ORDERS.labels(self.chunk.partition).set(len(self.orders))
+        metrics.ORDERS.labels(self.chunk.partition).set(len(self.orders))
+
+    def read(self, record: Record, expected: type[MessageT]) -> MessageT | None:
+        """The message in *record*, or None after burying what is none."""
+        try:
+            return codec.decode(record.value or b"", expected)
+        except codec.Undecodable as error:
+            self.bury(record, error.reason, str(error))
+            return None
 
     def remember(self, key: bytes, decided: Decision) -> None:
         """Keeps the answer that *decided* gives, for a repeat of the same input."""
-        event = answer_in(decided)
-        if event is None or event.answer is None or event.answer is Answer.DUPLICATE:
-            return
         forget_at = decided.cause.now + self.policy.answer_retention_us
-        first = FirstAnswer(event.answer, event.reason, event.order_id, decided.cause.offset, forget_at)
-        self.answers.put(key, first)
+        for event in decided.events:
+            if event.answer is not None:  # one of them, at most
+                first = FirstAnswer(event.answer, event.reason, event.order_id, decided.cause.offset, forget_at)
+                self.answers.put(key, first)
 
     def repeat(self, record: Record, user_id: str, command_id: str, first: FirstAnswer) -> None:
         """Answers a repeated input like the first one."""
@@ -107,11 +116,6 @@ class Books:
         self.answers = answers
         self.rules = rules
         self.policy = policy
-
-
-def answer_in(decided: Decision) -> OrderEvent | None:
-    """The event of *decided* that answers its input, if one does."""
-    return next((event for event in decided.events if event.answer is not None), None)
 
 
 def policy(unknown_bound_s: float, order_retention_s: int, answer_retention_s: int) -> Policy:

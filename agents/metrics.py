@@ -12,4 +12,4 @@ IMBALANCE = Gauge(
     "Sum of an asset over all accounts of a partition, in units of the asset; anything but 0 is a fault",
     ["partition", "asset"],
 )
-LIVE_ORDERS = Gauge("fillstream_orders", "Orders in the table, live and retained", ["partition"])
+ORDERS = Gauge("fillstream_orders", "Orders in the table, live and retained", ["partition"])

@@ -18,7 +18,6 @@ from domain.messages import (
     Transfer,
 )
 from domain.state import FirstAnswer
-from schemas import codec
 from streaming.chunk import Chunk, Record
 
 MessageT = TypeVar("MessageT", OrderCommand, Transfer)
@@ -47,10 +46,8 @@ def admit(desk: Desk, record: Record, expected: type[MessageT], partitions: int)
 
     A record in the wrong partition must not be decided: its user's orders and balances are elsewhere.
     """
-    try:
-        message = codec.decode(record.value or b"", expected)
-    except codec.Undecodable as error:
-        desk.bury(record, error.reason, str(error))
+    message = desk.read(record, expected)
+    if message is None:
         return None
     if record.key is None:
         desk.bury(record, "NULL_KEY", "the key must be the user_id")

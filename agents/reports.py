@@ -6,7 +6,6 @@ from agents.desk import Books, Desk
 from domain import ids, reports, timers
 from domain.messages import Answer, Tick, VenueReport
 from domain.state import FirstAnswer
-from schemas import codec
 from streaming.chunk import Chunk, Record
 
 #: What one tick does at most, so that a flood of timers can't hold up a partition; the rest waits for the next tick.
@@ -17,11 +16,11 @@ def take_reports(chunk: Chunk, books: Books) -> None:
     """Folds every venue report of *chunk* into the orders and the ledger."""
     desk = Desk(chunk, books)
     for record in chunk.records:
+        report = desk.read(record, VenueReport)
+        if report is None:
+            continue
         try:
-            report = codec.decode(record.value or b"", VenueReport)
             partition, key, attempt = ids.parse_client_order_id(report.client_order_id)
-        except codec.Undecodable as error:
-            desk.bury(record, error.reason, str(error))
         except ids.NotOurs as error:
             desk.bury(record, "NOT_OURS", f"client_order_id {error} is not one of fillstream's")
         else:
@@ -43,11 +42,7 @@ def take_ticks(chunk: Chunk, books: Books) -> None:
     """Fires the timers that are due at each tick of *chunk*, and forgets what has been kept long enough."""
     desk = Desk(chunk, books)
     for record in chunk.records:
-        try:
-            codec.decode(record.value or b"", Tick)
-        except codec.Undecodable as error:
-            desk.bury(record, error.reason, str(error))
-        else:
+        if desk.read(record, Tick) is not None:
             _take_tick(desk, record)
     desk.attest()
 
