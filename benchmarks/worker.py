@@ -8,7 +8,6 @@ Everything runs on this machine, broker and driver included. Prints a table and 
 import argparse
 import json
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -30,7 +29,7 @@ from domain.messages import (
     TransferDirection,
 )
 from domain.money import parse
-from runtime import kafka, topics
+from runtime import kafka, process, topics
 from runtime.broker import EmbeddedBroker
 from runtime.settings import Settings
 from schemas import codec
@@ -49,24 +48,23 @@ class Worker:
             "FILLSTREAM_BOOTSTRAP_SERVERS": settings.bootstrap_servers,
             "FILLSTREAM_VAR": str(folder),
             "FILLSTREAM_WORKER_ID": "worker-0",
+            "PYTHONPATH": str(ROOT),
         }
         self._log = (folder / "worker.log").open("ab")
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "runtime", "worker"], cwd=ROOT, env=self._environment, stderr=self._log
-        )
+        command = [sys.executable, "-m", "runtime", "worker"]
+        self._process = process.spawn(command, output=self._log, environment=self._environment)
 
     def kill(self) -> None:
         assert self._process is not None
-        self._process.send_signal(signal.SIGKILL)
+        self._process.kill()
         self._process.wait()
 
     def stop(self) -> None:
         assert self._process is not None
-        self._process.terminate()
-        self._process.wait(30)
+        process.stop(self._process, grace_s=30)
 
     def resident_mib(self) -> float:
         assert self._process is not None
@@ -87,29 +85,18 @@ class Answers:
         self._consumer = Consumer(config)
         self._consumer.subscribe([ORDER_EVENTS.name])
 
-    def read(self) -> Iterator[tuple[float, OrderEvent]]:
-        """Answers as they become readable, with the moment; ends after a second of silence."""
-        silent_since = time.monotonic()
-        while time.monotonic() - silent_since < 1.0:
-            for message in self._consumer.consume(1_000, 0.02):
-                event = codec.decode(message.value(), OrderEvent)
-                silent_since = now = time.monotonic()
-                if event.answer is not None:
-                    yield now, event
-
-    def first(self) -> float:
-        """Waits for an answer; returns the moment it became readable."""
-        deadline = time.monotonic() + WAIT_S_MAX
-        while time.monotonic() < deadline:
-            for now, _ in self.read():
-                return now
-        raise TimeoutError("no answer came")
+    def take(self, wait_s: float) -> Iterator[tuple[float, OrderEvent]]:
+        """The answers that are readable within *wait_s*, with the moment."""
+        for message in self._consumer.consume(1_000, wait_s):
+            event = codec.decode(message.value(), OrderEvent)
+            if event.answer is not None:
+                yield time.monotonic(), event
 
     def await_count(self, wanted: int) -> tuple[float, float]:
         """Waits for *wanted* more accepted answers; returns the moments of the first and of the last."""
         count, first, deadline = 0, 0.0, time.monotonic() + WAIT_S_MAX
         while time.monotonic() < deadline:
-            for now, event in self.read():
+            for now, event in self.take(0.02):
                 assert event.answer is Answer.ACCEPTED, event
                 first, count = first or now, count + 1
                 if count == wanted:
@@ -167,9 +154,8 @@ def paced(producer: Producer, answers: Answers, numbers: range, rate: int) -> li
             producer.produce(ORDER_COMMANDS.name, value, key)
             following = next(pending, None)
         producer.poll(0)
-        for message in answers._consumer.consume(1_000, 0.001):  # noqa: SLF001  # the driver's own class
-            event, now = codec.decode(message.value(), OrderEvent), time.monotonic()
-            if event.answer is not None and event.command_id in due:
+        for now, event in answers.take(0.001):
+            if event.command_id in due:
                 latencies.append((now - start - due[event.command_id]) * 1_000)
         if time.monotonic() - start > due[f"command-{numbers[-1]:09d}"] + WAIT_S_MAX / 10:
             raise TimeoutError(f"{len(latencies)} of {len(numbers)} answers came")
@@ -209,7 +195,7 @@ def measure(orders: int, latency_seconds: int) -> dict[str, Any]:
         killed = time.monotonic()
         produce(producer, range(20_000_000, 20_000_100))
         worker.start()
-        result["restart_s"] = round(answers.first() - killed, 1)
+        result["restart_s"] = round(answers.await_count(1)[0] - killed, 1)
         worker.stop()
         answers.close()
     return result
