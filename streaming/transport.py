@@ -80,19 +80,24 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Fa
         """From the main thread: commit the group's offsets, which nothing here reads: they are for lag tools."""
         await self.call_thread(self._publish, next_offsets)
 
+    def _admit_none(self) -> None:
+        self._admissions = {}  # a new one: a fetch that waits with the old one, emptied, would take it for "everything"
+        self._admitted.clear()
+
     @override
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
-        self._admissions.clear()
-        self._admitted.clear()
+        self._admit_none()
         with failure.stops("rebalance_failed"):  # aiokafka would log it and go on
             await super().on_partitions_revoked(revoked)
 
     @override
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
-        self._admissions.clear()
-        self._admitted.clear()
+        self._admit_none()
         with failure.stops("rebalance_failed"):  # aiokafka would log it and go on
-            self._ensure_consumer().pause(*driver.ensure_aiokafka_TPset(assigned))
+            partitions, consumer = driver.ensure_aiokafka_TPset(assigned), self._ensure_consumer()
+            consumer.pause(*partitions)
+            for partition in partitions:  # anywhere: without a position, aiokafka asks the group for one
+                consumer.seek(partition, 0)
             await super().on_partitions_assigned(assigned, generation_id)
 
     def _admit(self, admission: Admission) -> None:

@@ -56,6 +56,10 @@ class Worker:
         parsed = [json.loads(line) for line in lines if line.startswith("{")]
         return [line for line in parsed if line.get("event") == name]
 
+    def complaints(self) -> list[str]:
+        """The lines of its log that say why it stopped."""
+        return [line for line in self._log.read_text().splitlines() if '"level":"critical"' in line.replace(" ", "")]
+
 
 class Fleet:
     """The topics of one counting application on *bootstrap*, and its workers. To be used as a context manager."""
@@ -79,6 +83,7 @@ class Fleet:
         for worker in self._workers:
             if worker.running:
                 worker.kill()
+            print(*worker.complaints(), sep="\n")  # pytest shows it if the test has failed
 
     def start(
         self, worker: str = "worker-0", *, environment: dict[str, str] | None = None, **changes: object

@@ -1,9 +1,12 @@
 """What was fetched while a rebalance came and went is taken or fetched again: nobody else would miss it."""
 
+import asyncio
+import contextlib
 from types import SimpleNamespace
 
 import pytest
 from aiokafka.structs import TopicPartition
+from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from streaming.chunk import Admission, Stretch
@@ -63,8 +66,22 @@ async def test_what_a_rebalance_keeps_from_being_taken_is_fetched_again(consumer
 
 
 class Kafka:
+    """What a consumer thread asks of aiokafka's consumer."""
+
     def __init__(self):
         self.calls = []
+        self._closed = False
+        self._coordinator = SimpleNamespace(check_errors=lambda: None)
+        self._subscription = SimpleNamespace(fetch_context=contextlib.nullcontext)
+        self._fetcher = SimpleNamespace(fetched_records=self.fetch)
+        self.asked = None
+
+    async def fetch(self, partitions, _timeout):
+        self.asked = partitions
+        await asyncio.sleep(3_600)
+
+    def pause(self, *tps):
+        self.calls += [("pause", tp.partition) for tp in sorted(tps)]
 
     def seek(self, tp, offset):
         self.calls.append(("seek", tp.partition, offset))
@@ -92,3 +109,36 @@ def test_an_input_that_was_admitted_anew_needs_nothing_again():
     thread = SimpleNamespace(_admissions={TopicPartition("first", 3): newer}, _ensure_consumer=lambda: kafka)
     ConsumerThread._fetch_again(thread, stretch)
     assert kafka.calls == []
+
+
+@pytest.fixture
+def thread(monkeypatch):
+    """A consumer thread before its first rebalance, on a consumer that records what it is asked."""
+    kafka = Kafka()
+
+    async def nothing(*_):
+        pass
+
+    for name in ("on_partitions_assigned", "on_partitions_revoked"):
+        monkeypatch.setattr(driver.AIOKafkaConsumerThread, name, nothing)
+    thread = object.__new__(ConsumerThread)
+    thread._admissions, thread._admitted = {}, asyncio.Event()
+    thread.kafka, thread._ensure_consumer, thread.consumer = kafka, lambda: kafka, SimpleNamespace(flow_active=True)
+    return thread
+
+
+async def test_an_assigned_partition_has_a_position_before_anyone_asks_the_group_for_one(thread):
+    await thread.on_partitions_assigned({TP("first", 3)})
+    assert thread.kafka.calls == [("pause", 3), ("seek", 3, 0)]
+
+
+@pytest.mark.parametrize("event", ["on_partitions_revoked", "on_partitions_assigned"])
+async def test_a_fetch_that_waits_through_a_rebalance_never_comes_to_mean_every_partition(thread, event):
+    admitted = TopicPartition("first", 3)
+    thread._admissions = {admitted: Admission("first", 3, 0)}
+    fetch = asyncio.create_task(thread._stretches(1))
+    await asyncio.sleep(0)
+    await getattr(thread, event)(set())
+    assert set(thread.kafka.asked) == {admitted}  # aiokafka takes an empty one for all of them
+    assert thread._admissions == {}
+    fetch.cancel()
