@@ -83,7 +83,7 @@ class Fleet:
         for worker in self._workers:
             if worker.running:
                 worker.kill()
-            print(*worker.complaints(), sep="\n")  # pytest shows it if the test has failed
+            print(*worker.complaints(), sep="\n")  # noqa: T201  # pytest shows it if the test has failed
 
     def start(
         self, worker: str = "worker-0", *, environment: dict[str, str] | None = None, **changes: object
