@@ -1,0 +1,351 @@
+"""Microseconds to decide one input, by its kind and by the stage that they go to: the agents' own code, without Kafka.
+
+``python -m benchmarks.decide``. Orders are placed, acknowledged and filled by the functions that the agents call, on
+real rows, with the real codec. The totals come from rounds that are only timed; the stages from rounds in which the
+functions at each stage's border are wrapped in a stopwatch, whose own cost is taken off. CPU time, best of the rounds.
+"""
+
+import argparse
+import gc
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from typing import Any, Final
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from agents import desk, orders, reports
+from domain import commands, ids, money
+from domain import reports as interpreting
+from domain.messages import (
+    Evidence,
+    Liquidity,
+    OrderCommand,
+    OrderType,
+    PlaceOrder,
+    ReportKind,
+    Side,
+    Transfer,
+    TransferDirection,
+    VenueReport,
+    VenueRequest,
+)
+from domain.state import Balance, FirstAnswer, Order
+from runtime import instruments
+from schemas import codec, topics
+from streaming.chunk import Chunk, Outgoing
+from streaming.table import Fingerprint, Rows
+from tables.answers import AnswerRows
+from tables.balances import BalanceRows
+from tables.orders import OrderRows
+
+ROUNDS: Final = 5
+CHUNK_RECORDS: Final = 500
+NOW_MS: Final = 1_763_780_000_123
+QUANTITY: Final = money.parse("0.01")
+PRICE: Final = money.parse("64123.45")
+FEE: Final = money.parse("0.00001")
+DEPOSIT: Final = money.parse("10000000")
+VENUE: Final = "simulated"
+SYMBOL: Final = "BTC-USD"
+KINDS: Final = ("place", "acknowledged", "fill")
+
+OWN: Final = "agents' own"
+#: Whose time is whose: the functions at the border of each stage.
+BORDERS: Final[tuple[tuple[str, object, str], ...]] = (
+    (OWN, orders, "take_commands"),
+    (OWN, reports, "take_reports"),
+    ("decode", codec, "decode"),
+    ("ids", ids, "command_key"),
+    ("ids", ids, "order_key"),
+    ("ids", ids, "client_order_id"),
+    ("ids", ids, "parse_client_order_id"),
+    ("ids", orders, "partition_of"),
+    ("look up", Rows, "get"),
+    ("look up", BalanceRows, "available"),
+    ("decide", commands, "refused_outright"),
+    ("decide", commands, "place"),
+    ("decide", interpreting, "interpret"),
+    ("store", OrderRows, "store"),
+    ("store", OrderRows, "put"),
+    ("store", BalanceRows, "post"),
+    ("store", AnswerRows, "put"),
+    ("encode", codec, "encode"),
+    ("emit", Chunk, "emit"),
+)
+STAGES: Final = tuple(dict.fromkeys(stage for stage, _, _ in BORDERS))
+
+Inputs = Sequence[tuple[bytes, bytes]]
+
+
+class InputRecord(msgspec.Struct, frozen=True, gc=False):
+    """A record as the transport hands it over."""
+
+    offset: int
+    timestamp: int
+    key: bytes
+    value: bytes
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+
+class OnePartition:
+    """A table of one partition."""
+
+    def __init__(self, rows: Rows[Any]) -> None:
+        self._rows = rows
+
+    def partition(self, _number: int) -> Rows[Any]:
+        return self._rows
+
+
+class Worker:
+    """One partition's tables, and users with money."""
+
+    def __init__(self, users: int) -> None:
+        self.tables: dict[str, Rows[Any]] = {
+            "orders": OrderRows(Order, Fingerprint("orders"), {}),
+            "balances": BalanceRows(Balance, Fingerprint("balances"), {}),
+            "answers": AnswerRows(FirstAnswer, Fingerprint("answers"), {}),
+        }
+        tables: dict[str, Any] = {name: OnePartition(rows) for name, rows in self.tables.items()}
+        self.books = desk.Books(**tables, rules=instruments.load(), policy=desk.policy(16, 3_600, 3_600))
+        self.users = [f"user-{number:06d}" for number in range(users)]
+        self._offset = 0
+        deposits = (Transfer(user, user, "USD", TransferDirection.CREDIT, DEPOSIT, 0) for user in self.users)
+        self.feed(topics.TRANSFERS, [(deposit.user_id.encode(), codec.encode(deposit)) for deposit in deposits])
+
+    def feed(self, topic: topics.Topic, inputs: Inputs) -> tuple[list[Outgoing], float]:
+        """Has the agents decide *inputs*, a chunk at a time: what they emit, and the seconds of CPU that they took.
+
+        The rows' changes are taken after each chunk, as the lane does, outside of the time.
+        """
+        outgoing: list[Outgoing] = []
+        spent_s = 0.0
+        for first in range(0, len(inputs), CHUNK_RECORDS):
+            chunk = Chunk(topic.name, 0, self._records(inputs[first : first + CHUNK_RECORDS]), outgoing)
+            began = time.process_time()
+            self._take(chunk)
+            spent_s += time.process_time() - began
+            for rows in self.tables.values():
+                rows.changes()
+        return outgoing, spent_s
+
+    def _take(self, chunk: Chunk) -> None:
+        match chunk.topic:
+            case topics.ORDER_COMMANDS.name:
+                orders.take_commands(chunk, self.books, 1)
+            case topics.TRANSFERS.name:
+                orders.take_transfers(chunk, self.books, 1)
+            case _:
+                reports.take_reports(chunk, self.books)
+
+    def _records(self, inputs: Inputs) -> list[InputRecord]:
+        records = []
+        for key, value in inputs:
+            self._offset += 1
+            records.append(InputRecord(self._offset, NOW_MS + self._offset // 10, key, value))
+        return records
+
+
+# ── what comes in ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def placements(users: Sequence[str], count: int) -> Inputs:
+    """Limit buys of *users* in turn, as upstream writes them."""
+    inputs = []
+    for number in range(count):
+        user = users[number % len(users)]
+        place = PlaceOrder(f"order-{number:011d}", VENUE, SYMBOL, Side.BUY, OrderType.LIMIT, QUANTITY, PRICE)
+        inputs.append((user.encode(), codec.encode(OrderCommand(f"command-{number:011d}", user, 0, place))))
+    return inputs
+
+
+def acknowledged(asked: VenueRequest, number: int) -> VenueReport:
+    """What a gateway reports of a placement that the venue took."""
+    return VenueReport(
+        asked.client_order_id,
+        asked.venue,
+        asked.symbol,
+        ReportKind.ACKNOWLEDGED,
+        Evidence.RESPONSE,
+        NOW_MS * 1_000,
+        request_id=asked.request_id,
+        operation=asked.operation,
+        venue_order_id=str(number),
+        requested_at=asked.requested_at,
+        sent_at=NOW_MS * 1_000,
+        received_at=NOW_MS * 1_000,
+        throttle_wait_us=0,
+    )
+
+
+def filled(asked: VenueRequest, number: int) -> VenueReport:
+    """One trade of the whole order, from the venue's stream."""
+    return VenueReport(
+        asked.client_order_id,
+        asked.venue,
+        asked.symbol,
+        ReportKind.FILL,
+        Evidence.STREAM,
+        NOW_MS * 1_000,
+        venue_order_id=str(number),
+        trade_id=str(number),
+        fill_quantity=asked.quantity,
+        fill_price=asked.price,
+        fee=FEE,
+        fee_asset="BTC",
+        liquidity=Liquidity.TAKER,
+        transacted_at=NOW_MS * 1_000,
+    )
+
+
+def inputs_of_reports(told: Iterable[VenueReport]) -> Inputs:
+    return [(report.client_order_id.encode(), codec.encode(report)) for report in told]
+
+
+def requests_in(outgoing: Iterable[Outgoing]) -> list[VenueRequest]:
+    topic = topics.venue_requests(VENUE).name
+    return [codec.decode(sent.value, VenueRequest) for sent in outgoing if sent.topic == topic]
+
+
+# ── measuring ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Stopwatch:
+    """Charges CPU time to the stage that is innermost at each moment.
+
+    Crossing a border has a price, paid by both sides. It is measured on a function that does nothing, and taken off.
+    """
+
+    def __init__(self) -> None:
+        self._spent_ns: Counter[str] = Counter()
+        self._entered: Counter[str] = Counter()
+        self._left: Counter[str] = Counter()
+        self._stages = [""]
+        self._since_ns = 0
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """The functions of BORDERS are timed as long as this is open."""
+        before = [(owner, name, getattr(owner, name)) for _, owner, name in BORDERS]
+        for (stage, owner, name), (_, _, function) in zip(BORDERS, before, strict=True):
+            setattr(owner, name, self.timed(stage, function))
+        try:
+            yield
+        finally:
+            for owner, name, function in before:
+                setattr(owner, name, function)
+
+    def timed(self, stage: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        """*function*, its time charged to *stage*."""
+
+        def crossed(*arguments: Any, **options: Any) -> Any:
+            self._charge()
+            self._left[self._stages[-1]] += 1
+            self._entered[stage] += 1
+            self._stages.append(stage)
+            self._since_ns = time.process_time_ns()
+            try:
+                return function(*arguments, **options)
+            finally:
+                self._charge()
+                self._stages.pop()
+                self._since_ns = time.process_time_ns()
+
+        return crossed
+
+    def _charge(self) -> None:
+        self._spent_ns[self._stages[-1]] += time.process_time_ns() - self._since_ns
+
+    def spent_us(self, stage: str) -> float:
+        inside_ns, outside_ns = _price_ns()
+        price_ns = self._entered[stage] * inside_ns + self._left[stage] * outside_ns
+        return (self._spent_ns[stage] - price_ns) / 1_000
+
+    def raw_ns(self, stage: str) -> int:
+        """What *stage* was charged, the price of crossings included."""
+        return self._spent_ns[stage]
+
+
+@cache
+def _price_ns(crossings: int = 20_000) -> tuple[float, float]:
+    """What a crossing of a border charges to the stage inside and to the one outside, beyond a plain call."""
+    watch = Stopwatch()
+
+    def nothing(*_: Any, **__: Any) -> None:
+        return
+
+    within = watch.timed("inside", nothing)
+
+    def outside() -> None:
+        for _ in range(crossings):
+            within(None)
+
+    watch.timed("outside", outside)()
+    began = time.process_time_ns()
+    for _ in range(crossings):
+        nothing(None)
+    plain_ns = time.process_time_ns() - began
+    inside_ns, outside_ns = watch.raw_ns("inside"), watch.raw_ns("outside")
+    return (inside_ns - plain_ns) / crossings, outside_ns / crossings
+
+
+def totals(count: int, users: int) -> dict[str, float]:
+    """Places, acknowledges and fills *count* orders: microseconds an input, by its kind."""
+    return {kind: spent_s / count * 1e6 for kind, spent_s in _whole_orders(count, users)}
+
+
+def stages(count: int, users: int) -> dict[str, dict[str, float]]:
+    """The same, by kind and by stage."""
+    found = {}
+    whole_orders = _whole_orders(count, users)
+    for kind in KINDS:
+        watch = Stopwatch()
+        with watch.held():
+            next(whole_orders)
+        found[kind] = {stage: watch.spent_us(stage) / count for stage in STAGES}
+    return found
+
+
+def _whole_orders(count: int, users: int) -> Iterator[tuple[str, float]]:
+    """Each kind of input, in the order of KINDS, with the seconds of CPU that deciding *count* of it took."""
+    worker = Worker(users)
+    outgoing, spent_s = worker.feed(topics.ORDER_COMMANDS, placements(worker.users, count))
+    yield "place", spent_s
+    requests = requests_in(outgoing)
+    for kind, report in (("acknowledged", acknowledged), ("fill", filled)):
+        told = [report(asked, number) for number, asked in enumerate(requests)]
+        yield kind, worker.feed(topics.VENUE_REPORTS, inputs_of_reports(told))[1]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.decide")
+    parser.add_argument("--orders", type=int, default=5_000)
+    parser.add_argument("--users", type=int, default=500)
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    asked = parser.parse_args()
+    gc.disable()
+    timed = [totals(asked.orders, asked.users) for _ in range(asked.rounds)]
+    staged = [stages(asked.orders, asked.users) for _ in range(asked.rounds)]
+    table = Table(title=f"µs of CPU an input: {asked.orders} orders of {asked.users} users")
+    table.add_column("")
+    for column in (*KINDS, "whole order"):
+        table.add_column(column, justify="right")
+    for stage in STAGES:
+        table.add_row(stage, *_cells(min(found[kind][stage] for found in staged) for kind in KINDS))
+    table.add_section()
+    table.add_row("in all", *_cells(min(found[kind] for found in timed) for kind in KINDS))
+    Console().print(table)
+
+
+def _cells(figures: Iterable[float]) -> list[str]:
+    shown = list(figures)
+    return [f"{figure:.1f}" for figure in (*shown, sum(shown))]
+
+
+if __name__ == "__main__":
+    main()
