@@ -4,17 +4,21 @@
 for a class is generated when the class is first met (``schemas.encoder``, ``schemas.decoder``).
 """
 
-from functools import cache
-from typing import Final, Protocol, TypeVar
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any, Final, Protocol, TypeVar
 
 from domain.messages import Message
 from schemas import catalog, plan, wire
-from schemas.decoder import Decoder, decoder
-from schemas.encoder import Encoder, encoder
+from schemas.catalog import Catalog
+from schemas.decoder import Decoder
+from schemas.decoder import decoder as python_decoder
+from schemas.encoder import Encoder
+from schemas.encoder import encoder as python_encoder
 from schemas.resolution import Resolver, Writers
 from schemas.wire import Undecodable, UndecodableReason
 
-__all__ = ["Ids", "Undecodable", "UndecodableReason", "decode", "encode", "use_ids"]
+__all__ = ["Codec", "Ids", "Undecodable", "UndecodableReason", "decode", "decoder", "encode", "encoder", "use_ids"]
 
 T = TypeVar("T", bound=Message)
 
@@ -26,54 +30,71 @@ class Ids(Writers, Protocol):
         """The id that the schema *name* is written with."""
 
 
-_encoders: Final[dict[type[Message], Encoder]] = {}
-_decoders: Final[dict[type[Message], Decoder]] = {}
+class Codec:
+    """Encodes and decodes the messages of one catalog, with the catalog's own ids until it is told of others."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._ids: Ids | None = None
+        self._encoders: dict[type[Any], Encoder] = {}
+        self._decoders: dict[type[Any], Decoder] = {}
+
+    def encode(self, message: Message) -> bytes:
+        """*message* on the wire. Raises ValueError for an amount or a number that its type can't hold."""
+        try:
+            encode = self._encoders[type(message)]
+        except KeyError:
+            encode = self._make(type(message))[0]
+        return encode(message)
+
+    def decode(self, data: bytes | None, expected: type[T]) -> T:
+        """The *expected* message in *data*. Raises Undecodable, and nothing else, for any other bytes."""
+        try:
+            decode = self._decoders[expected]
+        except KeyError:
+            decode = self._make(expected)[1]
+        message: T = decode(data)
+        return message
+
+    def encoder(self, holder: type[T]) -> Callable[[T], bytes]:
+        """What ``encode`` does to messages of *holder*, for loops; with the ids of now: ask again after ``use_ids``."""
+        return self._encoders.get(holder) or self._make(holder)[0]
+
+    def decoder(self, holder: type[T]) -> Callable[[bytes | None], T]:
+        """What ``decode`` does for *holder*, for loops; with the ids of now: ask again after ``use_ids``."""
+        return self._decoders.get(holder) or self._make(holder)[1]
+
+    def use_ids(self, ids: Ids | None) -> None:
+        """From now on, ids are those of *ids*; of the committed table if None. Once, at the start of a process."""
+        self._ids = ids
+        self._encoders.clear()
+        self._decoders.clear()
+
+    @cached_property
+    def _names(self) -> dict[type[Any], str]:
+        """The schema of each class that travels by itself."""
+        return {plan.of(name, self._catalog).holder: name for name in self._catalog.ids()}
+
+    def _make(self, holder: type[Any]) -> tuple[Encoder, Decoder]:
+        """Generates the code for *holder*. Raises TypeError if it has no schema of its own."""
+        name = self._names.get(holder)
+        if name is None:
+            raise TypeError(
+                f"{holder.__name__} has no schema of its own; those that have: {sorted(self._catalog.ids())}"
+            )
+        ids = self._ids or catalog.CommittedIds(self._catalog)
+        schema = self._catalog.latest(name)
+        record = plan.of(name, self._catalog)
+        header = wire.header(ids.latest(name))
+        self._encoders[holder] = python_encoder(record, header)
+        self._decoders[holder] = python_decoder(record, header, Resolver(schema, record, ids))
+        return self._encoders[holder], self._decoders[holder]
 
 
-def encode(message: Message) -> bytes:
-    """*message* on the wire. Raises ValueError for an amount or a number that its type can't hold."""
-    try:
-        encoder_ = _encoders[type(message)]
-    except KeyError:
-        encoder_ = _make(type(message))[0]
-    return encoder_(message)
+_PRODUCT: Final = Codec(catalog.PRODUCT)
 
-
-def decode(data: bytes | None, expected: type[T]) -> T:
-    """The *expected* message in *data*. Raises Undecodable, and nothing else, for any other bytes."""
-    try:
-        decoder_ = _decoders[expected]
-    except KeyError:
-        decoder_ = _make(expected)[1]
-    message: T = decoder_(data)
-    return message
-
-
-def use_ids(ids: Ids | None) -> None:
-    """From now on, ids are those of *ids*; of the committed table if None. Once, at the start of a process."""
-    _source[0] = ids
-    _encoders.clear()
-    _decoders.clear()
-
-
-_source: Final[list[Ids | None]] = [None]
-
-
-@cache
-def _names() -> dict[type[Message], str]:
-    """The schema of each class that travels by itself."""
-    return {plan.of(name).holder: name for name in catalog.ids()}
-
-
-def _make(holder: type[Message]) -> tuple[Encoder, Decoder]:
-    """Generates the code for *holder*. Raises TypeError if it has no schema of its own."""
-    name = _names().get(holder)
-    if name is None:
-        raise TypeError(f"{holder.__name__} has no schema of its own; those that have: {sorted(catalog.ids())}")
-    ids = _source[0] or catalog.CommittedIds()
-    schema = catalog.latest(name)
-    record = plan.of_schema(schema)
-    header = wire.header(ids.latest(name))
-    _encoders[holder] = encoder(record, header)
-    _decoders[holder] = decoder(record, header, Resolver(schema, record, ids))
-    return _encoders[holder], _decoders[holder]
+encode: Final = _PRODUCT.encode
+decode: Final = _PRODUCT.decode
+encoder: Final = _PRODUCT.encoder
+decoder: Final = _PRODUCT.decoder
+use_ids: Final = _PRODUCT.use_ids

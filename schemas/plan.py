@@ -9,10 +9,9 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from domain import messages, state
 from domain.messages import Message
 from schemas import catalog
-from schemas.catalog import Json
+from schemas.catalog import PRODUCT, Catalog, Json
 
 #: Text of few different values: one string object serves all records that say the same (symbols, assets, topics).
 SHARED_TEXT: Final = frozenset(
@@ -98,31 +97,24 @@ _LOGICAL: Final[dict[tuple[str, str], Node]] = {
 _DECIMAL: Final = {"type": "bytes", "logicalType": "decimal", "precision": 38, "scale": 18}
 
 
-def of(name: str) -> Record:
+def of(name: str, catalog: Catalog = PRODUCT) -> Record:
     """The plan of the schema *name*, such as ``order_command``. Raises SchemaMismatchError."""
-    return of_schema(catalog.latest(name))
+    return of_schema(catalog.latest(name), catalog)
 
 
-def of_schema(schema: Json) -> Record:
+def of_schema(schema: Json, catalog: Catalog = PRODUCT) -> Record:
     """The plan of a record's schema. Raises SchemaMismatchError."""
-    node = _Walk().node(schema, "")
+    node = _Walk(catalog).node(schema, "")
     if not isinstance(node, Record):
         raise SchemaMismatchError(f"a message is a record, not {schema!r}")
     return node
 
 
-def _class(name: str) -> type:
-    short = name.removeprefix(f"{catalog.NAMESPACE}.")
-    found = getattr(messages, short, None) or getattr(state, short, None)
-    if not isinstance(found, type):
-        raise SchemaMismatchError(f"neither domain.messages nor domain.state has a class {short}")
-    return found
-
-
 class _Walk:
     """One pass over a schema; remembers the named types it met, for later fields may name them alone."""
 
-    def __init__(self) -> None:
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
         self._named: dict[str, Node] = {}
 
     def node(self, schema: Json, field: str) -> Node:
@@ -140,13 +132,13 @@ class _Walk:
 
     def _define(self, schema: Json) -> Node:
         node = self._enum(schema) if schema["type"] == "enum" else self._record(schema)
-        self._named[_short(schema)] = node
+        self._named[self._short(schema)] = node
         return node
 
     def _plain(self, name: str, field: str) -> Node:
         if name == "string":
             return Text(shared=field in SHARED_TEXT)
-        found = _SIMPLE.get(name) or self._named.get(name.removeprefix(f"{catalog.NAMESPACE}."))
+        found = _SIMPLE.get(name) or self._named.get(name.removeprefix(f"{self._catalog.namespace}."))
         if found is None:
             raise SchemaMismatchError(f"{field}: no message uses the type {name!r}")
         return found
@@ -167,19 +159,24 @@ class _Walk:
         return OneOf(records)
 
     def _enum(self, schema: Json) -> Choice:
-        found = _class(_short(schema))
+        found = self._class(self._short(schema))
         members = tuple(found) if issubclass(found, StrEnum) else ()
         if [member.value for member in members] != schema["symbols"]:
-            raise SchemaMismatchError(f"{_short(schema)}: the symbols are not those of the class")
+            raise SchemaMismatchError(f"{self._short(schema)}: the symbols are not those of the class")
         return Choice(members)
 
     def _record(self, schema: Json) -> Record:
-        holder = _class(_short(schema))
+        holder = self._class(self._short(schema))
         names = [field["name"] for field in schema["fields"]]
         if [field.name for field in msgspec.structs.fields(holder)] != names:
-            raise SchemaMismatchError(f"{_short(schema)}: the fields are not those of the class")
+            raise SchemaMismatchError(f"{self._short(schema)}: the fields are not those of the class")
         return Record(holder, tuple(Field(f["name"], self.node(f["type"], f["name"])) for f in schema["fields"]))
 
+    def _class(self, name: str) -> type:
+        found = self._catalog.holder(name)
+        if found is None:
+            raise SchemaMismatchError(f"no class of the catalog is called {name}")
+        return found
 
-def _short(schema: Json) -> str:
-    return catalog.full_name(schema).removeprefix(f"{catalog.NAMESPACE}.")
+    def _short(self, schema: Json) -> str:
+        return catalog.full_name(schema).removeprefix(f"{self._catalog.namespace}.")

@@ -61,7 +61,7 @@ class Resolver:
 
     def _resolving(self, schema_id: int, writer: Json) -> Decoder:
         try:
-            _Width().of(writer, catalog.NAMESPACE)
+            _Width().of(writer, catalog.full_name(self._schema).rpartition(".")[0])
             writer_schema = fastavro.parse_schema(_physical(writer))
         except Exception as error:  # a registry can hold any JSON: whatever is wrong with it, it can't be read
             detail = f"id {schema_id} can't be read: {_one_line(error)}"
@@ -123,8 +123,8 @@ def _value(node: Node, raw: Any) -> Any:
         if not isinstance(raw, tuple):
             raise Undecodable(UndecodableReason.WRONG_SCHEMA, "a record where today's schema has a union of records")
         name, raw = raw
-        by_name = {f"{catalog.NAMESPACE}.{record.holder.__name__}": record for record in node.records}
-        return _value(by_name[name], raw)
+        by_name = {record.holder.__name__: record for record in node.records}
+        return _value(by_name[name.rpartition(".")[2]], raw)
     if isinstance(raw, tuple):
         raw = raw[1]
     match node:

@@ -93,7 +93,7 @@ def test_a_field_that_the_writer_had_not_yet_takes_its_default(earlier):
 def test_a_default_of_an_amount_is_the_bytes_of_its_characters(earlier, monkeypatch):
     with_default = schema_of("balance", lambda fields, _: fields["reserved"].update(default="\u0000\u00ff"))
     latest = catalog.latest
-    monkeypatch.setattr(catalog, "latest", lambda name: with_default if name == "balance" else latest(name))
+    monkeypatch.setattr(catalog.PRODUCT, "latest", lambda name: with_default if name == "balance" else latest(name))
     schema = schema_of("balance", lambda _, whole: whole["fields"].pop())
     earlier(schema)
     assert codec.decode(written(schema, {"owner": "o", "asset": "a", "available": Decimal(1)}), Balance) == Balance(
