@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import msgspec
 from rich.console import Console
@@ -37,7 +37,7 @@ from domain.messages import (
 from domain.state import Balance, FirstAnswer, Order
 from runtime import instruments
 from schemas import codec, topics
-from streaming.chunk import Chunk, Outgoing
+from streaming.chunk import Chunk
 from streaming.table import Fingerprint, Rows
 from tables.answers import AnswerRows
 from tables.balances import BalanceRows
@@ -92,6 +92,10 @@ class InputRecord(msgspec.Struct, frozen=True, gc=False):
     headers: tuple[tuple[str, bytes], ...] = ()
 
 
+Emitted: TypeAlias = tuple[Any, ...]
+"""Topic, value and key."""
+
+
 class OnePartition:
     """A table of one partition."""
 
@@ -118,15 +122,19 @@ class Worker:
         deposits = (Transfer(user, user, "USD", TransferDirection.CREDIT, DEPOSIT, 0) for user in self.users)
         self.feed(topics.TRANSFERS, [(deposit.user_id.encode(), codec.encode(deposit)) for deposit in deposits])
 
-    def feed(self, topic: topics.Topic, inputs: Inputs) -> tuple[list[Outgoing], float]:
+    def feed(self, topic: topics.Topic, inputs: Inputs) -> tuple[list[Emitted], float]:
         """Has the agents decide *inputs*, a chunk at a time: what they emit, and the seconds of CPU that they took.
 
         The rows' changes are taken after each chunk, as the lane does, outside of the time.
         """
-        outgoing: list[Outgoing] = []
+        outgoing: list[Emitted] = []
+
+        def emit(*record: Any) -> None:
+            outgoing.append(record)
+
         spent_s = 0.0
         for first in range(0, len(inputs), CHUNK_RECORDS):
-            chunk = Chunk(topic.name, 0, self._records(inputs[first : first + CHUNK_RECORDS]), outgoing)
+            chunk = Chunk(topic.name, 0, self._records(inputs[first : first + CHUNK_RECORDS]), emit)
             began = time.process_time()
             self._take(chunk)
             spent_s += time.process_time() - began
@@ -207,9 +215,9 @@ def inputs_of_reports(told: Iterable[VenueReport]) -> Inputs:
     return [(report.client_order_id.encode(), codec.encode(report)) for report in told]
 
 
-def requests_in(outgoing: Iterable[Outgoing]) -> list[VenueRequest]:
+def requests_in(outgoing: Iterable[Emitted]) -> list[VenueRequest]:
     topic = topics.venue_requests(VENUE).name
-    return [codec.decode(sent.value, VenueRequest) for sent in outgoing if sent.topic == topic]
+    return [codec.decode(value, VenueRequest) for name, value, _ in outgoing if name == topic]
 
 
 # ── measuring ───────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -26,12 +26,10 @@ class Record(Protocol):
     def headers(self) -> Sequence[tuple[str, bytes]]: ...
 
 
-class Outgoing(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A record to produce; None as its value deletes a row."""
+class Emit(Protocol):
+    """Adds a record to the transaction that is open; None as its value deletes a row."""
 
-    topic: str
-    value: bytes | None
-    key: bytes | None
+    def __call__(self, topic: str, value: bytes | None, key: bytes | None) -> None: ...
 
 
 class Admission:
@@ -98,14 +96,11 @@ class Chunk:
     together or not at all.
     """
 
-    __slots__ = ("_outgoing", "partition", "records", "topic")
+    __slots__ = ("emit", "partition", "records", "topic")
 
-    def __init__(self, topic: str, partition: int, records: Sequence[Record], outgoing: list[Outgoing]) -> None:
+    def __init__(self, topic: str, partition: int, records: Sequence[Record], emit: Emit) -> None:
         self.topic = topic
         self.partition = partition
         self.records = records
-        self._outgoing = outgoing
-
-    def emit(self, topic: str, value: bytes, key: bytes | None) -> None:
-        """Send *value* to *topic* with this chunk's transaction, to the partition of this chunk's number."""
-        self._outgoing.append(Outgoing(topic, value, key))
+        #: Sends a value to a topic with this chunk's transaction, to the partition of this chunk's number.
+        self.emit = emit

@@ -176,7 +176,7 @@ class Lane:
         def wanted() -> bool:
             return opening.wanted
 
-        writer = Writer(self._settings, f"{self._app.conf.id}-{opening.number}", wanted)
+        writer = Writer(self._settings, f"{self._app.conf.id}-{opening.number}", opening.number, wanted)
         return writer, restore(self._settings, self._tables, self._positions, opening.number, inputs, wanted)
 
 

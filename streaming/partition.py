@@ -13,7 +13,7 @@ import structlog
 from domain.state import Position
 from schemas import codec
 from streaming import failure, metrics
-from streaming.chunk import Admission, Chunk, Outgoing, Record, Stretch
+from streaming.chunk import Admission, Chunk, Record, Stretch
 from streaming.restore import Restored, digest
 from streaming.table import Table
 from streaming.writer import Fenced, Writer
@@ -135,6 +135,7 @@ class Partition:
                 "partition_fenced", partition=self.number, meaning="another worker has taken it over; this one was away"
             )
         except Exception as error:  # noqa: BLE001  # whatever it was: rows have changed that were never committed
+            self._writer.abort()
             failure.stop("chunk_failed", error, partition=self.number, next_offsets=self._next_offsets)
         finally:
             self._turn = None
@@ -142,18 +143,17 @@ class Partition:
     async def _transact(self) -> None:
         """One transaction: decides what waits, up to a full chunk, and commits all that comes of it."""
         began = time.perf_counter()
-        outgoing: list[Outgoing] = []
         taken: dict[str, int] = {}
         for topic, process, records in self._accepted():
-            process(Chunk(topic, self.number, records, outgoing))
+            process(Chunk(topic, self.number, records, self._writer.emit))
             taken[topic] = taken.get(topic, 0) + len(records)
         if not taken:
             return
-        self._add_rows(outgoing)
-        self._add_positions(outgoing)
+        self._emit_rows()
+        self._emit_positions()
         decided = time.perf_counter()
         self._pace.note(sum(taken.values()), decided - began)
-        await asyncio.get_running_loop().run_in_executor(self._executor, self._writer.write, outgoing, self.number)
+        await asyncio.get_running_loop().run_in_executor(self._executor, self._writer.commit)
         self._seeks_back = 0
         self._measure(taken, decided - began, time.perf_counter() - decided)
 
@@ -200,19 +200,21 @@ class Partition:
         metrics.SEEKS_BACK.inc()
         self._admissions[topic] = self._intake.admit(topic, self.number, expected)
 
-    def _add_rows(self, outgoing: list[Outgoing]) -> None:
+    def _emit_rows(self) -> None:
+        emit = self._writer.emit
         for changelog, rows in self._rows:
-            outgoing.extend(Outgoing(changelog, value, key) for key, value in rows.changes())
+            for key, value in rows.changes():
+                emit(changelog, value, key)
 
-    def _add_positions(self, outgoing: list[Outgoing]) -> None:
-        """Adds every position that the changelog doesn't have so, under a digest of exactly what it will have."""
+    def _emit_positions(self) -> None:
+        """Emits every position that the changelog doesn't have so, under a digest of exactly what it will have."""
         moved = {
             topic: offset for topic, offset in self._next_offsets.items() if self._stored_offsets.get(topic) != offset
         }
         self._stored_offsets |= moved
         now = digest([rows for _, rows in self._rows], self._stored_offsets)
         for topic, offset in moved.items():
-            outgoing.append(Outgoing(self._positions, codec.encode(Position(topic, offset, now)), topic.encode()))
+            self._writer.emit(self._positions, codec.encode(Position(topic, offset, now)), topic.encode())
 
     def _measure(self, taken: Mapping[str, int], process_s: float, commit_s: float) -> None:
         metrics.TRANSACTIONS.inc()

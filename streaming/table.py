@@ -1,11 +1,12 @@
-"""Tables: rows held decoded in memory, one dictionary a partition, whose changes a chunk's transaction writes."""
+"""Tables: rows held in memory, partition by partition, whose changes a chunk's transaction writes."""
 
 from collections.abc import Iterator
-from hashlib import blake2b
+from itertools import islice
 from typing import Any, Final, Generic, NoReturn, TypeVar
 
 import faust
 from typing_extensions import override
+from xxhash import xxh3_64_intdigest
 
 from domain.messages import Message
 from schemas import codec
@@ -16,21 +17,24 @@ RowT = TypeVar("RowT", bound=Message)
 DIGEST_BYTES: Final = 8
 _MODULUS: Final = 1 << (8 * DIGEST_BYTES)
 
+#: So many rows of a partition stay decoded at a chunk's end: those that an order's next report needs. The longest there
+#: go first.
+DECODED_MAX: Final = 4_096
+
 
 class Fingerprint:
-    """Hashes rows of one table so that the hashes of all rows add up to a digest in any order."""
+    """Hashes rows of one table so that the hashes of all rows add up to a digest in any order.
 
-    __slots__ = ("_seeded",)
+    XXH3 tells accidents apart (a record lost, altered, or of another time); it is no defence against forgers.
+    """
+
+    __slots__ = ("_seed",)
 
     def __init__(self, table: str) -> None:
-        self._seeded = blake2b(table.encode(), digest_size=DIGEST_BYTES)
+        self._seed = xxh3_64_intdigest(table.encode())
 
     def __call__(self, key: bytes, value: bytes) -> int:
-        hash_ = self._seeded.copy()
-        hash_.update(len(key).to_bytes(4, "big"))  # so that no row hashes like one with another border
-        hash_.update(key)
-        hash_.update(value)
-        return int.from_bytes(hash_.digest(), "big")
+        return xxh3_64_intdigest(value, xxh3_64_intdigest(key, self._seed))
 
 
 def total(hashes: int) -> int:
@@ -41,43 +45,49 @@ def total(hashes: int) -> int:
 class Rows(Generic[RowT]):
     """One partition of a table. Subclass it to keep indexes beside the rows.
 
-    Restored rows stay bytes until they are first read. Only the agents' code of this partition touches it, one chunk at
-    a time, so there is nothing to lock.
+    Rows are kept as the changelog has them, in bytes, which take a fraction of the memory; those that were put or read
+    lately are kept decoded as well. Only the agents' code of this partition touches it, one chunk at a time, so there
+    is nothing to lock.
     """
 
-    __slots__ = ("__dict__", "_changed", "_class", "_fingerprint", "_hashes", "_rows", "digest")
+    __slots__ = ("__dict__", "_changed", "_class", "_decoded", "_fingerprint", "_stored", "digest")
 
     def __init__(self, row: type[RowT], fingerprint: Fingerprint, restored: dict[bytes, bytes]) -> None:
         self._class = row
         self._fingerprint = fingerprint
-        self._rows: dict[bytes, RowT | bytes] = dict(restored)
-        self._hashes = {key: fingerprint(key, value) for key, value in restored.items()}
+        self._stored = restored
+        self._decoded: dict[bytes, RowT] = {}
         self._changed: dict[bytes, RowT | None] = {}
-        self.digest = total(sum(self._hashes.values()))
+        self.digest = total(sum(map(fingerprint, restored.keys(), restored.values())))
 
     def get(self, key: bytes) -> RowT | None:
-        row = self._rows.get(key)
-        if isinstance(row, bytes):
-            row = self._rows[key] = codec.decode(row, self._class)
+        row = self._decoded.get(key)
+        if row is None and key not in self._changed:  # else it was deleted in this chunk
+            value = self._stored.get(key)
+            if value is not None:
+                row = self._decoded[key] = codec.decode(value, self._class)
         return row
 
     def put(self, key: bytes, row: RowT) -> None:
-        self._rows[key] = self._changed[key] = row
+        self._decoded[key] = self._changed[key] = row
 
     def delete(self, key: bytes) -> None:
         """Forget the row, if there is one."""
-        if self._rows.pop(key, None) is not None:
-            self._changed[key] = None
+        self._decoded.pop(key, None)
+        self._changed[key] = None
 
     def __len__(self) -> int:
-        return len(self._rows)
+        stored = self._stored
+        return len(stored) + sum((row is not None) - (key in stored) for key, row in self._changed.items())
 
     def items(self) -> Iterator[tuple[bytes, RowT]]:
-        """Every key with its row. Rows must not be put or deleted meanwhile."""
-        for key, row in self._rows.items():
-            if isinstance(row, bytes):
-                row = self._rows[key] = codec.decode(row, self._class)  # noqa: PLW2901  # same key: the size stays
-            yield key, row
+        """Every key with its row, decoded for this once. Rows must not be put or deleted meanwhile."""
+        for key, value in self._stored.items():
+            if key not in self._changed:
+                yield key, codec.decode(value, self._class)
+        for key, row in self._changed.items():
+            if row is not None:
+                yield key, row
 
     def loaded(self) -> None:
         """Called once, when all rows have been restored: the place to build indexes, in a thread of its own."""
@@ -88,22 +98,25 @@ class Rows(Generic[RowT]):
         Called once a chunk: afterwards they count as written, and *digest* includes them.
         """
         changes: list[tuple[bytes, bytes | None]] = []
-        hashes, difference = self._hashes, 0
+        stored, fingerprint, difference = self._stored, self._fingerprint, 0
         for key, row in self._changed.items():
-            before = hashes.pop(key, None) if row is None else hashes.get(key)
-            if row is not None:
-                value = codec.encode(row)
-                after = self._fingerprint(key, value)
-                if after == before:
-                    continue  # put back as it was
-                hashes[key] = after
-                difference += after - (before or 0)
-                changes.append((key, value))
-            elif before is not None:  # else it came and went within this chunk
-                difference -= before
-                changes.append((key, None))
+            before = stored.get(key)
+            after = None if row is None else codec.encode(row)
+            if after == before:
+                continue  # put back as it was, or come and gone within this chunk
+            if before is not None:
+                difference -= fingerprint(key, before)
+            if after is not None:
+                difference += fingerprint(key, after)
+                stored[key] = after
+            else:
+                del stored[key]
+            changes.append((key, after))
         self._changed.clear()
         self.digest = total(self.digest + difference)
+        if len(self._decoded) > DECODED_MAX:
+            for key in list(islice(self._decoded, len(self._decoded) - DECODED_MAX // 2)):
+                del self._decoded[key]
         return changes
 
 

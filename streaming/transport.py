@@ -6,6 +6,7 @@ Each overrides as little as can be; ``tests/streaming`` pins what they rely on i
 import asyncio
 import contextlib
 import itertools
+import operator
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, ClassVar, Final
 
@@ -30,6 +31,8 @@ log = structlog.get_logger()
 
 #: How long the broker may hold a fetch that has nothing: the longest an input waits that was full a moment ago.
 _FETCH_WAIT_MS: Final = 100
+
+_VALUE_SIZE: Final = operator.attrgetter("serialized_value_size")  # -1 for no value
 
 #: A held input goes on when less than this share of a full chunk waits: before it runs dry.
 _GO_ON_BELOW: Final = 0.5
@@ -240,7 +243,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # Faust is not typed for
     def weigh(self, records: Sequence[Record]) -> float:
         """The share of a full chunk that *records* make."""
         settings = self.app.settings
-        size = sum(len(record.value or b"") + len(record.key or b"") for record in records)
+        size = sum(map(_VALUE_SIZE, records))
         weight: float = max(len(records) / settings.chunk_records_max, size / settings.chunk_bytes_max)
         return weight
 

@@ -5,7 +5,7 @@ fences by consumer group instead, for programs that keep their positions there; 
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Final
 
 import structlog
@@ -13,7 +13,6 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 
 from runtime import kafka
 from runtime.settings import Settings
-from streaming.chunk import Outgoing
 
 log = structlog.get_logger()
 
@@ -46,20 +45,22 @@ class Abandoned(Exception):  # noqa: N818  # not an error: the partition was tak
 
 
 class Writer:
-    """Blocks in every method: to be used in a thread, by one caller at a time."""
+    """The way out of one partition: transaction after transaction. To be used by one caller at a time."""
 
-    def __init__(self, settings: Settings, transactional_id: str, wanted: Callable[[], bool]) -> None:
+    def __init__(self, settings: Settings, transactional_id: str, partition: int, wanted: Callable[[], bool]) -> None:
         """Connects and fences: afterwards no earlier owner of *transactional_id* can commit, and none of its
-        transactions is open. Raises KafkaException if the broker doesn't let it within a minute, and Abandoned as soon
-        as *wanted* says no.
+        transactions is open. Blocks. Raises KafkaException if the broker doesn't let it within a minute, and Abandoned
+        as soon as *wanted* says no.
         """
+        self._partition = partition
+        self._late: list[tuple[str, bytes | None, bytes | None]] = []
         self._producer = Producer(
             kafka.producer(
                 settings,
                 transactional_id=transactional_id,
                 transaction_timeout_ms=int(TRANSACTION_TIMEOUT_S * 1_000),
                 retry_backoff_ms=5,  # the next transaction's first call meets the last one's markers being written
-                linger_ms=1,
+                linger_ms=20,  # while a chunk is decided, records leave in large batches; a commit waits for none
                 compression_type="lz4",
                 queue_buffering_max_messages=1_000_000,
                 delivery_report_only_error=True,
@@ -67,43 +68,56 @@ class Writer:
             )
             | QUIET
         )
+        self._produce = self._producer.produce
         _persist(self._producer.init_transactions, time.monotonic() + _FENCE_TIMEOUT_S, wanted)
+        self._producer.begin_transaction()  # nothing reaches the broker before the first record does
 
-    def write(self, outgoing: Sequence[Outgoing], partition: int) -> None:
-        """Commits all of *outgoing*, each record to number *partition* of its topic, or raises and leaves nothing.
+    def emit(self, topic: str, value: bytes | None, key: bytes | None) -> None:
+        """Adds a record to the open transaction: to the partition of this writer's number. Never waits or fails.
+
+        librdkafka sends it while more is being decided. What it doesn't take (its queue is full, the producer was
+        fenced) comes up in commit, and everything after it waits behind it.
+        """
+        if not self._late:
+            try:
+                self._produce(topic, value, key, self._partition)
+            except (BufferError, KafkaException):
+                self._late.append((topic, value, key))
+        else:
+            self._late.append((topic, value, key))
+
+    def commit(self) -> None:
+        """Commits everything emitted since the last commit, or raises and leaves nothing of it. Blocks.
 
         Raises Fenced if the partition has another owner by now, KafkaException for whatever else went wrong.
         """
         deadline = time.monotonic() + TRANSACTION_TIMEOUT_S
         try:
-            self._producer.begin_transaction()
-            produce = self._producer.produce
-            for record in outgoing:
-                try:
-                    produce(record.topic, record.value, record.key, partition)
-                except BufferError:
-                    self._produce_with_patience(record, partition, deadline)
+            for record in self._late:
+                self._produce_with_patience(record, deadline)
+            self._late.clear()
             _persist(self._producer.commit_transaction, deadline)
+            self._producer.begin_transaction()
         except KafkaException as error:
             if error.args[0].code() in _FENCED:
                 raise Fenced from error
-            self._abort()
+            self.abort()
             raise
 
-    def _produce_with_patience(self, record: Outgoing, partition: int, deadline: float) -> None:
+    def _produce_with_patience(self, record: tuple[str, bytes | None, bytes | None], deadline: float) -> None:
         """Waits for room in the producer's queue. Raises KafkaException if there is none until *deadline*."""
         while True:
-            self._producer.poll(_QUEUE_FULL_WAIT_S)
             try:
-                self._producer.produce(record.topic, record.value, record.key, partition)
+                self._produce(*record, self._partition)
             except BufferError as error:
                 if time.monotonic() > deadline:
                     raise KafkaException(KafkaError(KafkaError._QUEUE_FULL)) from error  # noqa: SLF001
+                self._producer.poll(_QUEUE_FULL_WAIT_S)
             else:
                 return
 
-    def _abort(self) -> None:
-        """Best effort: if it fails, the next owner's fencing aborts the transaction."""
+    def abort(self) -> None:
+        """Best effort, so that readers needn't wait for what is lost: if it fails, the next owner's fencing does it."""
         try:
             self._producer.abort_transaction(_ABORT_TIMEOUT_S)
         except KafkaException as error:

@@ -22,7 +22,7 @@ from domain.money import parse
 from domain.state import Balance, FirstAnswer, Order
 from runtime import instruments
 from schemas import codec, topics
-from streaming.chunk import Chunk, Outgoing
+from streaming.chunk import Chunk
 from streaming.table import Fingerprint
 from tables.answers import AnswerRows
 from tables.balances import BalanceRows
@@ -79,8 +79,8 @@ class Worker:
         for key, value in records:
             chunk_records.append(InputRecord(self.offset, self.now_ms, key, value))
             self.offset += 1
-        outgoing: list[Outgoing] = []
-        chunk = Chunk(topic.name, 0, chunk_records, outgoing)
+        outgoing: list[tuple[str, bytes | None]] = []
+        chunk = Chunk(topic.name, 0, chunk_records, lambda topic, value, _key: outgoing.append((topic, value)))
         match topic:
             case topics.ORDER_COMMANDS:
                 orders.take_commands(chunk, self.books, self.partitions)
@@ -91,8 +91,8 @@ class Worker:
             case topics.TICKS:
                 reports.take_ticks(chunk, self.books)
         kept = {OrderEvent: self.events, JournalEntry: self.entries, DeadLetter: self.letters}
-        for sent in outgoing:
-            message = codec.decode(sent.value, _VALUES[sent.topic])
+        for name, value in outgoing:
+            message = codec.decode(value, _VALUES[name])
             kept.get(type(message), self.requests).append(message)
 
     def send(self, topic: topics.Topic, *messages: Message) -> None:

@@ -12,7 +12,6 @@ from runtime import kafka, topics
 from runtime.exits import Exit
 from runtime.settings import Settings
 from schemas import codec
-from streaming.chunk import Outgoing
 from streaming.writer import Abandoned, Fenced, Writer
 from tests.streaming.fleet import Fleet, until
 
@@ -86,28 +85,44 @@ def test_a_position_beyond_the_end_of_its_input_is_refused(fleet):
 
 
 def test_one_transactional_id_has_one_writer(fleet):
-    record = Outgoing(fleet.plan.topic("out").name, b"first:0:1:", b"user")
-    former = Writer(fleet.settings, fleet.plan.name, lambda: True)
-    former.write([record], 0)
-    latter = Writer(fleet.settings, fleet.plan.name, lambda: True)
+    def write(writer):
+        writer.emit(fleet.plan.topic("out").name, b"first:0:1:", b"user")
+        writer.commit()
+
+    former = Writer(fleet.settings, fleet.plan.name, 0, lambda: True)
+    write(former)
+    former.emit(fleet.plan.topic("out").name, b"first:1:1:", b"user")  # sent, perhaps, and never committed
+    latter = Writer(fleet.settings, fleet.plan.name, 0, lambda: True)
     with pytest.raises(Fenced):
-        former.write([record], 1)
-    latter.write([record], 0)
-    assert [source for source, _, _ in fleet.answers(2)] == ["first:0:0", "first:0:0"]
+        write(former)
+    write(latter)
+    assert [source for source, _, _ in fleet.answers(2, settle_s=0.5)] == ["first:0:0", "first:0:0"]
 
 
 def test_a_record_that_the_broker_refuses_fails_its_whole_transaction(fleet):
     name = fleet.plan.topic("out").name
-    writer = Writer(fleet.settings, fleet.plan.name, lambda: True)
+    writer = Writer(fleet.settings, fleet.plan.name, 0, lambda: True)
+    writer.emit(name, b"first:0:1:", b"user")
+    writer.emit(name, os.urandom(3_000_000), b"user")
     with pytest.raises(KafkaException):
-        writer.write([Outgoing(name, b"first:0:1:", b"user"), Outgoing(name, os.urandom(3_000_000), b"user")], 0)
+        writer.commit()
+    assert fleet.answers(0, settle_s=0.5) == []
+
+
+def test_a_record_that_librdkafka_refuses_fails_its_whole_transaction(fleet):
+    name = fleet.plan.topic("out").name
+    writer = Writer(fleet.settings, fleet.plan.name, 0, lambda: True)
+    writer.emit(name, b"first:0:1:", b"user")
+    writer.emit(name, os.urandom(9_000_000), b"user")
+    with pytest.raises(KafkaException):
+        writer.commit()
     assert fleet.answers(0, settle_s=0.5) == []
 
 
 def test_fencing_stops_when_the_partition_is_no_longer_wanted(tmp_path):
     nobody = Settings(bootstrap_servers="127.0.0.1:1", var=tmp_path)
     with pytest.raises(Abandoned):
-        Writer(nobody, "id", lambda: False)
+        Writer(nobody, "id", 0, lambda: False)
 
 
 class Full:
@@ -131,8 +146,11 @@ class Full:
         self.calls.append("commit")
 
 
-def test_a_full_queue_is_waited_for():
+def test_what_does_not_fit_the_queue_is_waited_for_in_its_order():
     writer = object.__new__(Writer)
-    writer._producer = Full()
-    writer.write([Outgoing(topic, b"", b"") for topic in ("first", "second", "third")], 0)
-    assert writer._producer.calls == ["begin", "first", "second", "third", "commit"]
+    writer._producer, writer._partition, writer._late = Full(), 0, []
+    writer._produce = writer._producer.produce
+    for topic in ("first", "second", "third"):
+        writer.emit(topic, b"", b"")
+    writer.commit()
+    assert writer._producer.calls == ["first", "second", "third", "commit", "begin"]

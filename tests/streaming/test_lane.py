@@ -35,7 +35,7 @@ class World:
         self.may_open = threading.Semaphore(0)
         self.opened, self.admitted, self.stops, self.fault = [], [], [], None
         monkeypatch.setattr(self.app, "_consumer", SimpleNamespace(admit=lambda *where: self.admitted.append(where)))
-        monkeypatch.setattr(lane, "Writer", lambda _settings, name, _wanted: self.opened.append(name))
+        monkeypatch.setattr(lane, "Writer", lambda _settings, name, *_: self.opened.append(name))
         monkeypatch.setattr(lane, "restore", self.restore)
         monkeypatch.setattr(failure, "stop", self.stop)
 

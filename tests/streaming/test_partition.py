@@ -4,6 +4,7 @@ import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
+from typing import NamedTuple
 
 import pytest
 
@@ -17,6 +18,12 @@ from streaming.table import Fingerprint, Rows
 from streaming.writer import Fenced
 
 
+class Emitted(NamedTuple):
+    topic: str
+    value: bytes | None
+    key: bytes | None
+
+
 class Stopped(BaseException):
     """Stands for the end of the process."""
 
@@ -25,7 +32,7 @@ class Bench:
     """A partition with a writer that remembers and an intake that obeys."""
 
     def __init__(self, monkeypatch, next_offset=0, records_max=100):
-        self.admitted, self.taken, self.written, self.stops = [], [], [], []
+        self.admitted, self.taken, self.open, self.written, self.stops = [], [], [], [], []
         self.rows = Rows(Balance, Fingerprint("counts"), {})
         self.fault = None
         self.committing = threading.Event()
@@ -33,7 +40,7 @@ class Bench:
         restored = Restored(rows=[self.rows], stored_offsets={}, next_offsets={"in": next_offset, "other": 0})
         self.partition = Partition(
             3,
-            SimpleNamespace(write=self.write),
+            SimpleNamespace(emit=self.emit, commit=self.commit, abort=self.abort),
             restored,
             [SimpleNamespace(changelog="counts-changelog")],
             "positions",
@@ -45,12 +52,18 @@ class Bench:
         self.partition.resume()
         self.admission = self.admitted[0]
 
-    def write(self, outgoing, partition):
-        assert partition == 3
+    def emit(self, topic, value, key):
+        self.open.append(Emitted(topic, value, key))
+
+    def commit(self):
         assert self.committing.wait(5)
         if self.fault is not None:
             raise self.fault
-        self.written.append(outgoing)
+        self.written.append(self.open)
+        self.open = []
+
+    def abort(self):
+        self.open = None
 
     def admit(self, topic, partition, offset):
         self.admitted.append(Admission(topic, partition, offset))
@@ -231,7 +244,7 @@ async def test_a_failed_commit_stops_the_process(bench, fault, event):
     assert bench.stops[0][0] == event
 
 
-async def test_an_exception_while_deciding_stops_the_process_before_anything_is_written(bench):
+async def test_an_exception_while_deciding_aborts_the_transaction_and_stops_the_process(bench):
     def fail(chunk):
         bench.process(chunk)
         raise ValueError("a fault in the agents")
@@ -239,7 +252,7 @@ async def test_an_exception_while_deciding_stops_the_process_before_anything_is_
     bench.offer(0, 1, process=fail)
     with pytest.raises(Stopped):
         await bench.partition._turn
-    assert bench.written == []
+    assert (bench.open, bench.written) == (None, [])
     assert isinstance(bench.stops[0][1], ValueError)
 
 

@@ -55,6 +55,27 @@ def test_a_row_that_came_and_went_within_a_chunk_leaves_nothing():
     assert table.changes() == []
 
 
+def test_rows_of_long_ago_are_decoded_anew_and_those_of_this_chunk_are_all_written(monkeypatch):
+    monkeypatch.setattr("streaming.table.DECODED_MAX", 4)
+    table, written = rows(), []
+    for number in range(12):
+        table.put(bytes([number]), balance(number))
+        assert table.get(bytes([number // 2])) == balance(number // 2)
+        if number % 3 == 2:
+            written += table.changes()
+    assert written == [(bytes([number]), codec.encode(balance(number))) for number in range(12)]
+    assert len(table._decoded) <= 4
+    assert len(table) == 12
+    assert dict(table.items()) == {bytes([number]): balance(number) for number in range(12)}
+
+
+def test_a_row_deleted_in_this_chunk_is_not_there():
+    table = rows({b"a": codec.encode(balance(1))})
+    table.delete(b"a")
+    table.put(b"b", balance(2))
+    assert (table.get(b"a"), len(table), dict(table.items())) == (None, 1, {b"b": balance(2)})
+
+
 def test_restored_rows_are_decoded_when_read():
     table = rows({b"a": codec.encode(balance(1)), b"b": codec.encode(balance(2))})
     assert table.get(b"a") == balance(1)

@@ -14,7 +14,7 @@ INPUT = TP("commands", 0)
 
 def stretch(start, end, size=0):
     records = [
-        SimpleNamespace(offset=offset, timestamp=5_000, key=b"", value=bytes(size)) for offset in range(start, end)
+        SimpleNamespace(offset=offset, timestamp=5_000, serialized_value_size=size) for offset in range(start, end)
     ]
     admission = Admission(*INPUT, 0)
     return Stretch(start=start, end=end, records=records, weight=0.1, highwater=end, admission=admission)
