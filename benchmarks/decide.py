@@ -9,8 +9,8 @@ import argparse
 import gc
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from functools import cache
 from typing import Any, Final, TypeAlias
 
@@ -75,11 +75,18 @@ BORDERS: Final[tuple[tuple[str, object, str], ...]] = (
     ("store", BalanceRows, "post"),
     ("store", AnswerRows, "put"),
     ("encode", codec, "encode"),
-    ("emit", Chunk, "emit"),
 )
 STAGES: Final = tuple(dict.fromkeys(stage for stage, _, _ in BORDERS))
 
 Inputs = Sequence[tuple[bytes, bytes]]
+
+
+class Load(msgspec.Struct, frozen=True):
+    """How many orders of how many users, and how many of them at a time: placed, then acknowledged, then filled."""
+
+    orders: int
+    users: int
+    in_flight: int
 
 
 class InputRecord(msgspec.Struct, frozen=True, gc=False):
@@ -122,10 +129,13 @@ class Worker:
         deposits = (Transfer(user, user, "USD", TransferDirection.CREDIT, DEPOSIT, 0) for user in self.users)
         self.feed(topics.TRANSFERS, [(deposit.user_id.encode(), codec.encode(deposit)) for deposit in deposits])
 
-    def feed(self, topic: topics.Topic, inputs: Inputs) -> tuple[list[Emitted], float]:
+    def feed(
+        self, topic: topics.Topic, inputs: Inputs, watch: "Stopwatch | None" = None
+    ) -> tuple[list[Emitted], float]:
         """Has the agents decide *inputs*, a chunk at a time: what they emit, and the seconds of CPU that they took.
 
-        The rows' changes are taken after each chunk, as the lane does, outside of the time.
+        The rows' changes are taken after each chunk, as the lane does, outside of the time. *watch* runs while the
+        agents are at work.
         """
         outgoing: list[Emitted] = []
 
@@ -135,9 +145,10 @@ class Worker:
         spent_s = 0.0
         for first in range(0, len(inputs), CHUNK_RECORDS):
             chunk = Chunk(topic.name, 0, self._records(inputs[first : first + CHUNK_RECORDS]), emit)
-            began = time.process_time()
-            self._take(chunk)
-            spent_s += time.process_time() - began
+            with watch or nullcontext():
+                began = time.process_time()
+                self._take(chunk)
+                spent_s += time.process_time() - began
             for rows in self.tables.values():
                 rows.changes()
         return outgoing, spent_s
@@ -162,10 +173,10 @@ class Worker:
 # ── what comes in ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def placements(users: Sequence[str], count: int) -> Inputs:
+def placements(users: Sequence[str], numbers: Iterable[int]) -> Inputs:
     """Limit buys of *users* in turn, as upstream writes them."""
     inputs = []
-    for number in range(count):
+    for number in numbers:
         user = users[number % len(users)]
         place = PlaceOrder(f"order-{number:011d}", VENUE, SYMBOL, Side.BUY, OrderType.LIMIT, QUANTITY, PRICE)
         inputs.append((user.encode(), codec.encode(OrderCommand(f"command-{number:011d}", user, 0, place))))
@@ -235,18 +246,18 @@ class Stopwatch:
         self._left: Counter[str] = Counter()
         self._stages = [""]
         self._since_ns = 0
+        self._before: list[tuple[object, str, Any]] = []
 
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        """The functions of BORDERS are timed as long as this is open."""
-        before = [(owner, name, getattr(owner, name)) for _, owner, name in BORDERS]
-        for (stage, owner, name), (_, _, function) in zip(BORDERS, before, strict=True):
+    def __enter__(self) -> None:
+        """From here on the functions of BORDERS are timed."""
+        for stage, owner, name in BORDERS:
+            function = getattr(owner, name)
+            self._before.append((owner, name, function))
             setattr(owner, name, self.timed(stage, function))
-        try:
-            yield
-        finally:
-            for owner, name, function in before:
-                setattr(owner, name, function)
+
+    def __exit__(self, *_: object) -> None:
+        while self._before:
+            setattr(*self._before.pop())
 
     def timed(self, stage: str, function: Callable[..., Any]) -> Callable[..., Any]:
         """*function*, its time charged to *stage*."""
@@ -302,44 +313,47 @@ def _price_ns(crossings: int = 20_000) -> tuple[float, float]:
     return (inside_ns - plain_ns) / crossings, outside_ns / crossings
 
 
-def totals(count: int, users: int) -> dict[str, float]:
-    """Places, acknowledges and fills *count* orders: microseconds an input, by its kind."""
-    return {kind: spent_s / count * 1e6 for kind, spent_s in _whole_orders(count, users)}
+def totals(load: Load) -> dict[str, float]:
+    """Places, acknowledges and fills the orders of *load*: microseconds an input, by its kind."""
+    spent_s: Counter[str] = Counter()
+    for kind, took_s in _whole_orders(load, {}):
+        spent_s[kind] += took_s
+    return {kind: spent_s[kind] / load.orders * 1e6 for kind in KINDS}
 
 
-def stages(count: int, users: int) -> dict[str, dict[str, float]]:
+def stages(load: Load) -> dict[str, dict[str, float]]:
     """The same, by kind and by stage."""
-    found = {}
-    whole_orders = _whole_orders(count, users)
-    for kind in KINDS:
-        watch = Stopwatch()
-        with watch.held():
-            next(whole_orders)
-        found[kind] = {stage: watch.spent_us(stage) / count for stage in STAGES}
-    return found
+    watches = {kind: Stopwatch() for kind in KINDS}
+    for _ in _whole_orders(load, watches):
+        pass
+    return {kind: {stage: watch.spent_us(stage) / load.orders for stage in STAGES} for kind, watch in watches.items()}
 
 
-def _whole_orders(count: int, users: int) -> Iterator[tuple[str, float]]:
-    """Each kind of input, in the order of KINDS, with the seconds of CPU that deciding *count* of it took."""
-    worker = Worker(users)
-    outgoing, spent_s = worker.feed(topics.ORDER_COMMANDS, placements(worker.users, count))
-    yield "place", spent_s
-    requests = requests_in(outgoing)
-    for kind, report in (("acknowledged", acknowledged), ("fill", filled)):
-        told = [report(asked, number) for number, asked in enumerate(requests)]
-        yield kind, worker.feed(topics.VENUE_REPORTS, inputs_of_reports(told))[1]
+def _whole_orders(load: Load, watches: Mapping[str, Stopwatch]) -> Iterator[tuple[str, float]]:
+    """Each kind of input in turn, wave after wave, with the seconds of CPU that deciding it took."""
+    worker = Worker(load.users)
+    for first in range(0, load.orders, load.in_flight):
+        wave = placements(worker.users, range(first, min(first + load.in_flight, load.orders)))
+        outgoing, spent_s = worker.feed(topics.ORDER_COMMANDS, wave, watches.get("place"))
+        yield "place", spent_s
+        requests = requests_in(outgoing)
+        for kind, report in (("acknowledged", acknowledged), ("fill", filled)):
+            told = [report(asked, first + number) for number, asked in enumerate(requests)]
+            yield kind, worker.feed(topics.VENUE_REPORTS, inputs_of_reports(told), watches.get(kind))[1]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.decide")
     parser.add_argument("--orders", type=int, default=5_000)
     parser.add_argument("--users", type=int, default=500)
+    parser.add_argument("--in-flight", type=int, default=1_000)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     asked = parser.parse_args()
+    load = Load(asked.orders, asked.users, asked.in_flight)
     gc.disable()
-    timed = [totals(asked.orders, asked.users) for _ in range(asked.rounds)]
-    staged = [stages(asked.orders, asked.users) for _ in range(asked.rounds)]
-    table = Table(title=f"µs of CPU an input: {asked.orders} orders of {asked.users} users")
+    timed = [totals(load) for _ in range(asked.rounds)]
+    staged = [stages(load) for _ in range(asked.rounds)]
+    table = Table(title=f"µs of CPU an input: {load.orders} orders of {load.users} users, {load.in_flight} in flight")
     table.add_column("")
     for column in (*KINDS, "whole order"):
         table.add_column(column, justify="right")

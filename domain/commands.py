@@ -5,10 +5,12 @@ Refusals are ladders, one reason a line, before anything is touched. The agent h
 """
 
 from collections.abc import Sequence
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
+
+from msgspec.structs import replace
 
 from domain import decision, ids, ledger, money, moves, refusals
-from domain.decision import Cause, Decision, replace
+from domain.decision import Cause, Decision
 from domain.instruments import Instrument
 from domain.lifecycle import TERMINAL, Trigger, after
 from domain.messages import (
@@ -102,7 +104,7 @@ def place(d: Decision, command: OrderCommand, place_: PlaceOrder, available: int
     if need > available:
         return refuse(d, command, Reason.INSUFFICIENT_FUNDS)
     order = moves.move(order, Trigger.PLACE)
-    order = d.accept(order, command.command_id, EventKind.ORDER_ACCEPTED)
+    order = d.note(order, EventKind.ORDER_ACCEPTED, command_id=command.command_id)
     order = moves.release(d, order, -need, command.command_id)
     return moves.keep(d, d.ask(order, Operation.PLACE))
 
@@ -190,20 +192,17 @@ def cancel(d: Decision, order: Order, command_id: str | None) -> Order | Reason:
     """Cancels *order*; with *command_id* the event is that command's answer."""
     if order.after_cancel in (AfterCancel.CANCEL, AfterCancel.EXPIRE):
         return Reason.ORDER_PENDING_CANCEL
-    was, answer = order.status, _answer(command_id)
+    was = order.status
     status = after(was, Trigger.CANCEL)
     assert status is not None, f"{was} can't be canceled"
     if status is OrderStatus.CANCELED:  # paused: nothing is at the venue
-        order = d.note(replace(order, after_cancel=AfterCancel.CANCEL), EventKind.CANCEL_REQUESTED, **answer)
+        order = d.note(
+            replace(order, after_cancel=AfterCancel.CANCEL), EventKind.CANCEL_REQUESTED, command_id=command_id
+        )
         return moves.end(d, order, status, Evidence.DECISION, None)
     order = replace(order, status=status, after_cancel=AfterCancel.CANCEL, amend_quantity=None, amend_price=None)
-    order = d.note(order, EventKind.CANCEL_REQUESTED, **answer)
+    order = d.note(order, EventKind.CANCEL_REQUESTED, command_id=command_id)
     return order if was is OrderStatus.PENDING_CANCEL else moves.cancel_at_venue(d, order)
-
-
-def _answer(command_id: str | None) -> dict[str, Any]:
-    """The details that make an event the answer to *command_id*."""
-    return {} if command_id is None else {"answer": Answer.ACCEPTED, "command_id": command_id}
 
 
 def cancel_all(d: Decision, command: OrderCommand, asked: CancelAllOrders, orders: Sequence[Order]) -> None:
@@ -245,7 +244,7 @@ def pause(d: Decision, order: Order, command_id: str) -> Order | Reason:
     if reason is not None:
         return reason
     order = replace(moves.move(order, Trigger.PAUSE), after_cancel=AfterCancel.PAUSE)
-    return moves.cancel_at_venue(d, d.accept(order, command_id, EventKind.PAUSE_REQUESTED))
+    return moves.cancel_at_venue(d, d.note(order, EventKind.PAUSE_REQUESTED, command_id=command_id))
 
 
 def resume(d: Decision, order: Order, command: OrderCommand) -> Order | Reason:
@@ -257,8 +256,7 @@ def resume(d: Decision, order: Order, command: OrderCommand) -> Order | Reason:
     if order.good_till is not None and order.good_till <= d.cause.now:
         return Reason.GOOD_TILL_PASSED
     order = replace(order, expires_at=command.expires_at)
-    answer = _answer(command.command_id)
-    return moves.place_again(d, order, EventKind.ORDER_RESUMED, new_attempt=True, **answer)
+    return moves.place_again(d, order, EventKind.ORDER_RESUMED, new_attempt=True, command_id=command.command_id)
 
 
 def amend(d: Decision, order: Order, asked: AmendOrder, command: OrderCommand, available: int) -> Order | Reason:
@@ -276,7 +274,7 @@ def amend(d: Decision, order: Order, asked: AmendOrder, command: OrderCommand, a
     if more > available:
         return Reason.INSUFFICIENT_FUNDS
     if paused:
-        amended = d.accept(moves.move(amended, Trigger.AMEND), command_id, EventKind.ORDER_AMENDED)
+        amended = d.note(moves.move(amended, Trigger.AMEND), EventKind.ORDER_AMENDED, command_id=command_id)
         return moves.release(d, amended, -more, command_id)
     order = moves.release(d, order, min(0, -more), command_id)  # a smaller reserve waits until the venue has agreed
     order = replace(
@@ -286,7 +284,7 @@ def amend(d: Decision, order: Order, asked: AmendOrder, command: OrderCommand, a
         amend_price=asked.price,
         expires_at=command.expires_at,
     )
-    return moves.cancel_at_venue(d, d.accept(order, command_id, EventKind.AMEND_REQUESTED))
+    return moves.cancel_at_venue(d, d.note(order, EventKind.AMEND_REQUESTED, command_id=command_id))
 
 
 def _reserve_meanwhile(d: Decision, order: Order, amended: Order) -> int:

@@ -2,13 +2,14 @@
 
 from typing import Any, Final
 
-import msgspec
+from msgspec.structs import replace
 
 from domain import ids, instruments, ledger, money
 from domain.messages import (
     Answer,
     EntryKind,
     EventKind,
+    Evidence,
     JournalEntry,
     Message,
     Operation,
@@ -96,50 +97,66 @@ class Decision:
             )
         )
 
-    def note(self, order: Order, kind: EventKind, **details: Any) -> Order:
-        """Records an event of *order* and returns the order with its sequence moved on."""
-        order = replace(order, sequence=order.sequence + 1, updated_at=self.cause.now)
-        self.tell(
+    def note(
+        self,
+        order: Order,
+        kind: EventKind,
+        *,
+        command_id: str | None = None,
+        evidence: Evidence | None = None,
+        reason: str | None = None,
+        trade: ledger.Fill | None = None,
+    ) -> Order:
+        """Records an event of *order* and returns the order with its sequence moved on.
+
+        With *command_id* the event is that command's answer: ACCEPTED. By position, which is several times faster for a
+        class this wide; the fields are those of OrderEvent in their order.
+        """
+        cause = self.cause
+        order = replace(order, sequence=order.sequence + 1, updated_at=cause.now)
+        event = OrderEvent(
             order.user_id,
+            cause.topic,
+            cause.partition,
+            cause.offset,
+            len(self.events),
+            cause.now,
             kind,
-            order_id=order.order_id,
-            client_order_id=client_order_id(order, self.cause.partition),
-            sequence=order.sequence,
-            status=order.status,
-            venue=order.venue,
-            venue_order_id=order.venue_order_id,
-            symbol=order.symbol,
-            side=order.side,
-            order_type=order.order_type,
-            quantity=order.quantity,
-            price=order.price,
-            filled_quantity=order.filled_quantity,
-            leaves_quantity=leaves(order),
-            filled_cost=order.filled_cost,
-            **details,
+            None if command_id is None else Answer.ACCEPTED,
+            command_id,
+            reason,
+            None,  # first_answer, and two more of a repeat
+            None,
+            None,
+            None,  # affected: a cancel-all's
+            order.order_id,
+            client_order_id(order, cause.partition),
+            order.sequence,
+            order.status,
+            evidence,
+            order.venue,
+            order.venue_order_id,
+            order.symbol,
+            order.side,
+            order.order_type,
+            order.quantity,
+            order.price,
+            order.filled_quantity,
+            leaves(order),
+            order.filled_cost,
         )
+        self.events.append(event if trade is None else _of_trade(event, trade))
         return order
 
-    def accept(self, order: Order, command_id: str, kind: EventKind) -> Order:
-        """Records the event that answers a command with ACCEPTED."""
-        return self.note(order, kind, answer=Answer.ACCEPTED, command_id=command_id)
-
-    def book(self, order: Order, kind: EntryKind, reference: str, postings: tuple[Posting, ...]) -> None:
-        """Records a journal entry of *order*."""
-        self.enter(
-            order.user_id,
-            kind,
-            reference,
-            postings,
-            order_id=order.order_id,
-            venue=order.venue,
-            symbol=order.symbol,
-        )
-
     def enter(
-        self, user_id: str, kind: EntryKind, reference: str, postings: tuple[Posting, ...], **details: Any
+        self,
+        user_id: str,
+        kind: EntryKind,
+        reference: str,
+        postings: tuple[Posting, ...],
+        order: Order | None = None,
     ) -> None:
-        """Records a journal entry. Its postings balance, or the process must not go on."""
+        """Records a journal entry, of *order* if there is one. Its postings balance, or the process must not go on."""
         off = ledger.imbalance(postings)
         assert not off, f"entry {reference} is off by {off}"
         cause = self.cause
@@ -154,18 +171,21 @@ class Decision:
                 kind,
                 reference,
                 postings,
-                **details,
+                None if order is None else order.order_id,
+                None if order is None else order.venue,
+                None if order is None else order.symbol,
             )
         )
 
     def ask(self, order: Order, operation: Operation) -> Order:
         """Asks the venue's gateways to do *operation*, and returns the order with its request sequence moved on."""
         order = replace(order, request_sequence=order.request_sequence + 1)
-        client_id = client_order_id(order, self.cause.partition)
+        cause = self.cause
+        client_id = client_order_id(order, cause.partition)
         order_type, price, time_in_force = terms(order, self.instrument(order))
         self.requests.append(
             VenueRequest(
-                request_id(order, self.cause.partition),
+                f"{client_id}:{order.request_sequence}",
                 client_id,
                 order.user_id,
                 order.order_id,
@@ -176,7 +196,7 @@ class Decision:
                 order.side,
                 order_type,
                 leaves(order),
-                self.cause.now,
+                cause.now,
                 price,
                 order.stop_price,
                 time_in_force,
@@ -187,9 +207,17 @@ class Decision:
         return order
 
 
-def replace(order: Order, **changes: Any) -> Order:
-    """A copy of *order* with *changes*."""
-    return msgspec.structs.replace(order, **changes)
+def _of_trade(event: OrderEvent, trade: ledger.Fill) -> OrderEvent:
+    """*event* with what *trade* was."""
+    return replace(
+        event,
+        trade_id=trade.trade_id,
+        fill_quantity=trade.quantity,
+        fill_price=trade.price,
+        fee=trade.fee,
+        fee_asset=trade.fee_asset,
+        liquidity=trade.liquidity,
+    )
 
 
 def leaves(order: Order) -> int:
@@ -209,7 +237,10 @@ def request_id(order: Order, partition: int) -> str:
 
 def deadline(order: Order) -> int | None:
     """From when on *order* is not sent to the venue: its command's deadline, or the end of its life; None for never."""
-    return min((at for at in (order.expires_at, order.good_till) if at is not None), default=None)
+    expires_at, good_till = order.expires_at, order.good_till
+    if expires_at is None or good_till is None:
+        return good_till if expires_at is None else expires_at
+    return min(expires_at, good_till)
 
 
 def terms(order: Order, instrument: instruments.Instrument) -> tuple[OrderType, int | None, TimeInForce]:

@@ -7,10 +7,10 @@ venue charged, ``treasury`` is where money comes from and goes to.
 
 from collections.abc import Iterable
 
-import msgspec
+from msgspec.structs import replace
 
 from domain import money
-from domain.messages import Account, Message, Posting, Side
+from domain.messages import Account, Liquidity, Message, Posting, Side
 from domain.state import Balance, Order
 
 TREASURY = "treasury"
@@ -24,6 +24,7 @@ class Fill(Message, frozen=True):
     price: int
     fee: int
     fee_asset: str
+    liquidity: Liquidity | None = None
 
 
 def user(user_id: str) -> str:
@@ -88,8 +89,8 @@ def settle(order: Order, fill: Fill, base: str, quote: str) -> tuple[tuple[Posti
 def apply(balance: Balance, posting: Posting) -> Balance:
     """*balance* after *posting*."""
     if posting.account is Account.AVAILABLE:
-        return msgspec.structs.replace(balance, available=balance.available + posting.amount)
-    return msgspec.structs.replace(balance, reserved=balance.reserved + posting.amount)
+        return replace(balance, available=balance.available + posting.amount)
+    return replace(balance, reserved=balance.reserved + posting.amount)
 
 
 def imbalance(postings: Iterable[Posting]) -> dict[str, int]:

@@ -1,9 +1,9 @@
 """The moves that commands, reports and timers share: place, release, leave the book, end, cancel."""
 
-from typing import Any
+from msgspec.structs import replace
 
 from domain import decision, ledger
-from domain.decision import Decision, Policy, leaves, replace
+from domain.decision import Decision, Policy, leaves
 from domain.lifecycle import TERMINAL, Trigger, after
 from domain.messages import EntryKind, EventKind, Evidence, Operation, OrderStatus
 from domain.reasons import Reason
@@ -84,7 +84,8 @@ def release(d: Decision, order: Order, surplus: int, reference: str) -> Order:
     if not surplus:
         return order
     kind = EntryKind.RELEASE if surplus > 0 else EntryKind.RESERVE
-    d.book(order, kind, reference, ledger.reserve(order.user_id, order.reserve_asset, -surplus))
+    postings = ledger.reserve(order.user_id, order.reserve_asset, -surplus)
+    d.enter(order.user_id, kind, reference, postings, order)
     return replace(order, reserved=order.reserved - surplus)
 
 
@@ -98,10 +99,12 @@ def cancel_at_venue(d: Decision, order: Order) -> Order:
     return d.ask(order, Operation.CANCEL)
 
 
-def place_again(d: Decision, order: Order, kind: EventKind, *, new_attempt: bool, **answer: Any) -> Order:
+def place_again(
+    d: Decision, order: Order, kind: EventKind, *, new_attempt: bool, command_id: str | None = None
+) -> Order:
     """Sends what is left of *order*: under the next client order ID, unless nothing ever arrived under this one.
 
-    *answer* holds the details that make the event the answer to a command.
+    With *command_id* the event is that command's answer.
     """
     order = move(order, Trigger.RESUME if order.status is OrderStatus.PAUSED else Trigger.RESUBMIT)
     order = replace(
@@ -115,7 +118,7 @@ def place_again(d: Decision, order: Order, kind: EventKind, *, new_attempt: bool
         unknown_since=None,
         looks=0,
     )
-    return d.ask(d.note(order, kind, **answer), Operation.PLACE)
+    return d.ask(d.note(order, kind, command_id=command_id), Operation.PLACE)
 
 
 def past_sending(d: Decision, order: Order) -> bool:

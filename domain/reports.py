@@ -7,8 +7,10 @@ dead letter, what is old news changes nothing.
 from collections.abc import Callable
 from typing import Final
 
+from msgspec.structs import replace
+
 from domain import decision, ledger, money, moves
-from domain.decision import DeadInput, Decision, leaves, replace
+from domain.decision import DeadInput, Decision, leaves
 from domain.lifecycle import LIVE, TERMINAL, Trigger, after
 from domain.messages import EntryKind, EventKind, Evidence, Operation, OrderStatus, ReportKind, VenueReport
 from domain.reasons import Reason
@@ -50,17 +52,7 @@ def fill(d: Decision, report: VenueReport, attempt: int, order: Order) -> Order 
     current = attempt == order.attempt
     was, order = order.status, _settle(d, order, trade, report, current=current)
     order = replace(_traded(order, current=current), evidence=report.evidence)
-    order = d.note(
-        order,
-        EventKind.ORDER_FILLED,
-        evidence=report.evidence,
-        trade_id=trade.trade_id,
-        fill_quantity=trade.quantity,
-        fill_price=trade.price,
-        fee=trade.fee,
-        fee_asset=trade.fee_asset,
-        liquidity=report.liquidity,
-    )
+    order = d.note(order, EventKind.ORDER_FILLED, evidence=report.evidence, trade=trade)
     if not leaves(order):
         return _complete(d, order, at_venue=not current and was in _AT_VENUE)
     if was in TERMINAL:
@@ -100,13 +92,14 @@ def _trade(report: VenueReport) -> ledger.Fill | None:
         return None
     if fee and not report.fee_asset:
         return None
-    return ledger.Fill(report.trade_id, report.fill_quantity, report.fill_price, fee, report.fee_asset or "")
+    fee_asset = report.fee_asset or ""
+    return ledger.Fill(report.trade_id, report.fill_quantity, report.fill_price, fee, fee_asset, report.liquidity)
 
 
 def _settle(d: Decision, order: Order, trade: ledger.Fill, report: VenueReport, *, current: bool) -> Order:
     base, _, quote = order.symbol.partition("-")
     postings, reserved = ledger.settle(order, trade, base, quote)
-    d.book(order, EntryKind.SETTLE, trade.trade_id, postings)
+    d.enter(order.user_id, EntryKind.SETTLE, trade.trade_id, postings, order)
     return replace(
         order,
         reserved=reserved,

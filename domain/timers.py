@@ -1,7 +1,9 @@
 """What the passing of time does to an order: ask again, expire, forget."""
 
+from msgspec.structs import replace
+
 from domain import moves
-from domain.decision import Decision, replace
+from domain.decision import Decision
 from domain.lifecycle import TERMINAL, Trigger
 from domain.messages import EventKind, Evidence, Operation, OrderStatus
 from domain.reasons import Reason

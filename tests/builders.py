@@ -5,6 +5,8 @@ Amounts may be given as numerals (``quantity="2"``) and become units; instants a
 
 from typing import Any
 
+import msgspec
+
 from domain import decision, ids, money
 from domain.decision import SECOND_US, Cause, Decision, Policy
 from domain.instruments import Instrument, Rulebook
@@ -195,7 +197,7 @@ def an_order(**said: Any) -> Order:
     if "reserved" in said or status in (OrderStatus.NEW, *_ENDED):
         return order
     needed = order.max_cost or decision.reserve_needed(order, an_instrument(symbol=order.symbol, venue=order.venue))
-    return decision.replace(order, reserved=needed)
+    return msgspec.structs.replace(order, reserved=needed)
 
 
 _ENDED = (OrderStatus.FILLED, OrderStatus.CANCELED, OrderStatus.EXPIRED, OrderStatus.REJECTED)

@@ -359,6 +359,6 @@ def outputs(world: World, leave_out: int = 0) -> tuple[Any, ...]:
 
 def client_order_ids(order: Order) -> list[str]:
     return [
-        decision.client_order_id(decision.replace(order, attempt=attempt), PARTITION)
+        decision.client_order_id(msgspec.structs.replace(order, attempt=attempt), PARTITION)
         for attempt in range(1, order.attempt + 1)
     ]

@@ -1,9 +1,10 @@
 """The passing of time: what is asked again, what expires, what is forgotten."""
 
 import pytest
+from msgspec.structs import replace
 
 from domain import moves, timers
-from domain.decision import SECOND_US, replace
+from domain.decision import SECOND_US
 from domain.messages import EventKind, Evidence, OrderStatus, ReportKind, TimeInForce
 from domain.reasons import Reason
 from domain.state import AfterCancel
