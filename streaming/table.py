@@ -52,6 +52,10 @@ class Rows(Generic[RowT]):
 
     __slots__ = ("__dict__", "_changed", "_class", "_decoded", "_fingerprint", "_stored", "digest")
 
+    #: Between rows and bytes; a subclass may name those of a codec for schemas of its own.
+    encode = staticmethod(codec.encode)
+    decode = staticmethod(codec.decode)
+
     def __init__(self, row: type[RowT], fingerprint: Fingerprint, restored: dict[bytes, bytes]) -> None:
         self._class = row
         self._fingerprint = fingerprint
@@ -65,7 +69,7 @@ class Rows(Generic[RowT]):
         if row is None and key not in self._changed:  # else it was deleted in this chunk
             value = self._stored.get(key)
             if value is not None:
-                row = self._decoded[key] = codec.decode(value, self._class)
+                row = self._decoded[key] = self.decode(value, self._class)
         return row
 
     def put(self, key: bytes, row: RowT) -> None:
@@ -84,7 +88,7 @@ class Rows(Generic[RowT]):
         """Every key with its row, decoded for this once. Rows must not be put or deleted meanwhile."""
         for key, value in self._stored.items():
             if key not in self._changed:
-                yield key, codec.decode(value, self._class)
+                yield key, self.decode(value, self._class)
         for key, row in self._changed.items():
             if row is not None:
                 yield key, row
@@ -98,10 +102,10 @@ class Rows(Generic[RowT]):
         Called once a chunk: afterwards they count as written, and *digest* includes them.
         """
         changes: list[tuple[bytes, bytes | None]] = []
-        stored, fingerprint, difference = self._stored, self._fingerprint, 0
+        stored, fingerprint, encode, difference = self._stored, self._fingerprint, self.encode, 0
         for key, row in self._changed.items():
             before = stored.get(key)
-            after = None if row is None else codec.encode(row)
+            after = None if row is None else encode(row)
             if after == before:
                 continue  # put back as it was, or come and gone within this chunk
             if before is not None:
