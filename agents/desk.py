@@ -6,7 +6,7 @@ from agents import metrics
 from domain import commands, decision, money
 from domain.decision import Cause, Decision, Policy
 from domain.instruments import Rulebook
-from domain.messages import Answer, DeadLetter, Message
+from domain.messages import Answer, DeadLetter, Message, OrderEvent
 from domain.state import FirstAnswer
 from schemas import codec, topics
 from streaming.chunk import Chunk, Record
@@ -20,12 +20,14 @@ MessageT = TypeVar("MessageT", bound=Message)
 #: What a dead letter keeps of an explanation: enough to act on, whatever the input tried to smuggle into it.
 DETAIL_LENGTH_MAX: Final = 500
 STAGE: Final = "agents"
+_EVENTS: Final = topics.ORDER_EVENTS.name
+_ENTRIES: Final = topics.LEDGER_ENTRIES.name
 
 
 class Desk:
-    """One partition's tables, the rules, and where decisions go. Made anew for each chunk, with no state of its own."""
+    """One partition's tables, the rules, and where decisions go. Made anew for each chunk."""
 
-    __slots__ = ("answers", "balances", "chunk", "orders", "policy", "rules")
+    __slots__ = ("_told", "answers", "balances", "chunk", "orders", "policy", "rules")
 
     def __init__(self, chunk: Chunk, books: "Books") -> None:
         self.chunk = chunk
@@ -34,6 +36,7 @@ class Desk:
         self.orders: OrderRows = books.orders.partition(chunk.partition)
         self.balances: BalanceRows = books.balances.partition(chunk.partition)
         self.answers: AnswerRows = books.answers.partition(chunk.partition)
+        self._told: dict[metrics.Told, int] = {}
 
     def decision(self, record: Record) -> Decision:
         """An empty decision on *record*, at the broker's time of it."""
@@ -49,14 +52,21 @@ class Desk:
         self.balances.post(decided.entries)
         emit, encode = self.chunk.emit, codec.encode
         for event in decided.events:
-            metrics.EVENTS.labels(event.kind, event.answer or "").inc()
-            if event.answer is Answer.REJECTED:
-                metrics.REJECTIONS.labels(event.reason).inc()
-            emit(topics.ORDER_EVENTS.name, encode(event), event.user_id.encode())
+            self._tally(event)
+            emit(_EVENTS, encode(event), event.user_id.encode())
         for entry in decided.entries:
-            emit(topics.LEDGER_ENTRIES.name, encode(entry), entry.user_id.encode())
+            emit(_ENTRIES, encode(entry), entry.user_id.encode())
         for request in decided.requests:
             emit(topics.venue_requests(request.venue).name, encode(request), request.user_id.encode())
+
+    def _tally(self, event: OrderEvent) -> None:
+        answer = event.answer
+        told = (event.kind, answer, event.reason if answer is Answer.REJECTED else None)
+        self._told[told] = self._told.get(told, 0) + 1
+
+    def close(self) -> None:
+        """Counts what the chunk's inputs were told, once all are decided."""
+        metrics.count(self._told)
 
     def attest(self) -> None:
         """Shows what the ledger of this partition fails to balance by; nothing, if all is well."""

@@ -30,6 +30,7 @@ def take_commands(chunk: Chunk, books: Books, partitions: int) -> None:
         command = admit(desk, record, OrderCommand, partitions)
         if command is not None:
             _take_command(desk, record, command)
+    desk.close()
 
 
 def take_transfers(chunk: Chunk, books: Books, partitions: int) -> None:
@@ -39,6 +40,7 @@ def take_transfers(chunk: Chunk, books: Books, partitions: int) -> None:
         transfer = admit(desk, record, Transfer, partitions)
         if transfer is not None:
             _take_transfer(desk, record, transfer)
+    desk.close()
 
 
 def admit(desk: Desk, record: Record, expected: type[MessageT], partitions: int) -> MessageT | None:

@@ -28,6 +28,7 @@ def take_reports(chunk: Chunk, books: Books) -> None:
                 _take_report(desk, record, report, ids.OrderKey(key), attempt)
             else:
                 desk.bury(record, "WRONG_PARTITION", f"the client_order_id names partition {partition}")
+    desk.close()
 
 
 def _take_report(desk: Desk, record: Record, report: VenueReport, key: ids.OrderKey, attempt: int) -> None:
@@ -44,6 +45,7 @@ def take_ticks(chunk: Chunk, books: Books) -> None:
     for record in chunk.records:
         if desk.read(record, Tick) is not None:
             _take_tick(desk, record)
+    desk.close()
     desk.attest()
 
 

@@ -17,39 +17,42 @@ OrderKey = NewType("OrderKey", bytes)
 KEY_BYTES: Final = 12
 PARTITION_MAX: Final = (1 << 12) - 1
 ATTEMPT_MAX: Final = (1 << 14) - 1
-#: One decision asks for the same identifiers several times; they are computed once.
+#: A decision asks for the same identifiers several times, and reports of one order come close together: each is
+#: computed once.
 REMEMBERED_MAX: Final = 4_096
 
-_UUID_8: Final = re.compile(r"(?ai:[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12})")
+_UUID_8: Final = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-8[0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12}")
+_ORDER: Final = blake2b(digest_size=KEY_BYTES, person=b"order")
+_COMMAND: Final = blake2b(digest_size=KEY_BYTES, person=b"command")
+_TRANSFER: Final = blake2b(digest_size=KEY_BYTES, person=b"transfer")
 
 
 class NotOurs(ValueError):  # noqa: N818  # it is a finding, not an error
     """The text is no client order ID of fillstream's: somebody else's order on a shared account."""
 
 
-def _digest(kind: bytes, *parts: str) -> bytes:
-    hash_ = blake2b(digest_size=KEY_BYTES, person=kind)
-    for part in parts:
-        encoded = part.encode()
-        hash_.update(len(encoded).to_bytes(4, "big"))  # so that ("a", "bc") is not ("ab", "c")
-        hash_.update(encoded)
+def _digest(kind: blake2b, user_id: str, name: str) -> bytes:
+    first, second = user_id.encode(), name.encode()
+    first_length, second_length = len(first).to_bytes(4, "big"), len(second).to_bytes(4, "big")
+    hash_ = kind.copy()
+    hash_.update(first_length + first + second_length + second)  # with lengths: ("a", "bc") is not ("ab", "c")
     return hash_.digest()
 
 
 @lru_cache(maxsize=REMEMBERED_MAX)
 def order_key(user_id: str, order_id: str) -> OrderKey:
     """The row key of a user's order. Two users may use the same *order_id*."""
-    return OrderKey(_digest(b"order", user_id, order_id))
+    return OrderKey(_digest(_ORDER, user_id, order_id))
 
 
 def command_key(user_id: str, command_id: str) -> bytes:
     """The key under which the first answer to a command is remembered."""
-    return _digest(b"command", user_id, command_id)
+    return _digest(_COMMAND, user_id, command_id)
 
 
 def transfer_key(user_id: str, transfer_id: str) -> bytes:
     """The key under which the first answer to a transfer is remembered."""
-    return _digest(b"transfer", user_id, transfer_id)
+    return _digest(_TRANSFER, user_id, transfer_id)
 
 
 @lru_cache(maxsize=REMEMBERED_MAX)
@@ -63,6 +66,7 @@ def client_order_id(partition: int, key: OrderKey, attempt: int) -> str:
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
+@lru_cache(maxsize=REMEMBERED_MAX)
 def parse_client_order_id(text: str) -> tuple[int, OrderKey, int]:
     """Partition, order key and attempt of a client order ID. Raises NotOurs for any other text.
 

@@ -12,27 +12,27 @@ from streaming.table import Rows
 class AnswerRows(Rows[FirstAnswer]):
     """The first answers of one partition, by ``domain.ids`` command, transfer or order key.
 
-    All are kept equally long, so the oldest is always the next to go.
+    All are kept equally long, so the oldest is always the next to go. Keys alone are queued: a worker holds millions.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._oldest: deque[tuple[int, bytes]] = deque()
+        self._oldest: deque[bytes] = deque()
 
     def forget(self, now: int, limit: int) -> None:
         """Deletes at most *limit* answers whose time is over."""
-        while self._oldest and self._oldest[0][0] <= now and limit > 0:
-            at, key = self._oldest.popleft()
-            row = self.get(key)
-            if row is not None and row.forget_at == at:
-                self.delete(key)
-                limit -= 1
+        while self._oldest and limit > 0:
+            row = self.get(self._oldest[0])
+            if row is not None and row.forget_at > now:
+                return
+            self.delete(self._oldest.popleft())
+            limit -= 1
 
     @override
     def put(self, key: bytes, row: FirstAnswer) -> None:
         super().put(key, row)
-        self._oldest.append((row.forget_at, key))
+        self._oldest.append(key)
 
     @override
     def loaded(self) -> None:
-        self._oldest = deque(sorted((row.forget_at, key) for key, row in self.items()))
+        self._oldest = deque(key for key, _ in sorted(self.items(), key=lambda item: item[1].forget_at))

@@ -35,14 +35,22 @@ class BalanceRows(Rows[Balance]):
     def post(self, entries: Iterable[JournalEntry]) -> None:
         """Books the postings of *entries*."""
         for entry in entries:
+            before: dict[bytes, Balance | None] = {}
+            after: dict[bytes, Balance] = {}
             for posting in entry.postings:
                 key = balance_key(posting.owner, posting.asset)
-                row = self.get(key) or Balance(posting.owner, posting.asset, 0, 0)
-                self.put(key, ledger.apply(row, posting))
+                row = after.get(key)
+                if row is None:
+                    row = before[key] = self.get(key)
+                after[key] = ledger.apply(row or Balance(posting.owner, posting.asset, 0, 0), posting)
+            for key, row in after.items():
+                self._replace(key, before[key], row)
 
     @override
     def put(self, key: bytes, row: Balance) -> None:
-        before = self.get(key)
+        self._replace(key, self.get(key), row)
+
+    def _replace(self, key: bytes, before: Balance | None, row: Balance) -> None:
         was = 0 if before is None else before.available + before.reserved
         super().put(key, row)
         self.totals[row.asset] = self.totals.get(row.asset, 0) + row.available + row.reserved - was
