@@ -1,0 +1,139 @@
+"""W1 from end to end: every variant, in rounds that take turns, and the medians of what came of it."""
+
+import statistics
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
+
+import msgspec
+
+from benchmarks.results import Result
+from benchmarks.w1 import measurements, workload
+from benchmarks.w1.cluster import Cluster
+from benchmarks.w1.measurements import Throughput
+from benchmarks.w1.reference import Expected, expect
+from benchmarks.w1.run import RunFailed
+from benchmarks.w1.variants import VARIANTS, Variant
+from runtime.broker import EmbeddedBroker
+from runtime.exits import Unavailable
+
+Tell = Callable[[str], None]
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """How much is done."""
+
+    commands: int
+    rounds: int
+    latency_s: int
+
+
+FULL: Final = Plan(commands=200_000, rounds=3, latency_s=20)
+QUICK: Final = Plan(commands=40_000, rounds=1, latency_s=5)
+
+
+class _Found(msgspec.Struct):
+    """What is known of one variant so far."""
+
+    rounds: list[Throughput] = []
+    latency_ms: dict[str, float] | None = None
+    recovery_s: float | None = None
+    failures: list[str] = []
+
+
+def measure(
+    quick: bool, broker: EmbeddedBroker, tell: Tell = lambda _: None, only: Sequence[Variant] = VARIANTS
+) -> list[Result]:
+    """Runs W1 on *broker*. A variant that fails is out, and its result says why; the others go on.
+
+    *tell* hears of each step as it begins.
+    """
+    return Suite(QUICK if quick else FULL, broker, tell).run(only)
+
+
+class Suite:
+    def __init__(self, plan: Plan, broker: EmbeddedBroker, tell: Tell) -> None:
+        self._plan = plan
+        self._broker = broker
+        self._tell = tell
+        self._cluster = Cluster(broker.bootstrap)
+        self._expected: dict[int, Expected] = {}
+        self._found: dict[str, _Found] = defaultdict(_Found)
+
+    def run(self, variants: Sequence[Variant]) -> list[Result]:
+        self._prepare(variants)
+        for number in range(self._plan.rounds):
+            for variant in self._sound(variants):
+                self._step(variant, f"round {number + 1} of {self._plan.rounds}", self._throughput)
+        for variant in self._sound(variants):
+            if variant.latency_rate is not None:
+                self._step(variant, f"latency at {variant.latency_rate:,}/s", self._latency)
+        for variant in self._sound(variants):
+            if variant.recovers:
+                self._step(variant, "recovery", self._recovery)
+        return [self._result(variant) for variant in variants]
+
+    def _prepare(self, variants: Sequence[Variant]) -> None:
+        """What need not disturb the runs: peers compiled and installed, workloads and references worked out."""
+        for variant in variants:
+            self._step(variant, "preparing", lambda variant, _: variant.command() and self._backlog(variant))
+
+    def _sound(self, variants: Sequence[Variant]) -> Iterator[Variant]:
+        return (variant for variant in variants if not self._found[variant.name].failures)
+
+    def _step(self, variant: Variant, what: str, act: Callable[[Variant, _Found], object]) -> None:
+        self._tell(f"{variant.title}: {what}")
+        found = self._found[variant.name]
+        try:
+            act(variant, found)
+        except (RunFailed, Unavailable, TimeoutError) as failure:
+            found.failures.append(f"{what}: {failure}")
+            self._tell(f"{variant.title}: {what} FAILED: {failure}")
+
+    def _backlog(self, variant: Variant) -> Expected:
+        count = int(self._plan.commands * variant.share)
+        if count not in self._expected:
+            self._expected[count] = expect(workload.commands(count))
+        return self._expected[count]
+
+    def _throughput(self, variant: Variant, found: _Found) -> None:
+        found.rounds.append(measurements.throughput(self._cluster, variant, self._backlog(variant), self._broker.pid))
+
+    def _latency(self, variant: Variant, found: _Found) -> None:
+        assert variant.latency_rate is not None
+        found.latency_ms = measurements.latency(self._cluster, variant, variant.latency_rate, self._plan.latency_s)
+
+    def _recovery(self, variant: Variant, found: _Found) -> None:
+        found.recovery_s = measurements.recovery(self._cluster, variant, self._backlog(variant))
+
+    def _result(self, variant: Variant) -> Result:
+        found = self._found[variant.name]
+        figures = (
+            {name: [getattr(done, name) for done in found.rounds] for name in Throughput.__struct_fields__}
+            if found.rounds
+            else {}
+        )
+        medians = {name: round(statistics.median(values), 2) for name, values in figures.items()}
+        detail: dict[str, float | str] = {
+            "title": variant.title,
+            "guarantee": variant.guarantee,
+            "commands": float(int(self._plan.commands * variant.share)),
+        }
+        detail |= {name: value for name, value in medians.items() if name not in Result.__struct_fields__}
+        if variant.latency_rate is not None:
+            detail["latency_rate"] = float(variant.latency_rate)
+        if found.failures:
+            detail["failed"] = found.failures[0]
+        return Result(
+            work="W1",
+            variant=variant.name,
+            rate=medians.get("rate"),
+            cpu_s_per_100k=medians.get("cpu_s_per_100k"),
+            rss_mib=medians.get("rss_mib"),
+            latency_ms=found.latency_ms and {name: round(value, 1) for name, value in found.latency_ms.items()},
+            recovery_s=found.recovery_s and round(found.recovery_s, 2),
+            rounds=len(found.rounds),
+            verified=not found.failures,
+            spread={name: (round(min(values), 2), round(max(values), 2)) for name, values in figures.items()},
+            detail=detail,
+        )
