@@ -65,8 +65,16 @@ class OrderRows(Rows[Order]):
 
     @override
     def loaded(self) -> None:
-        for key, row in sorted(self.items(), key=lambda item: item[1].created_at):
-            self._index(key, row)
+        live = []
+        for key, row in self.items():
+            if row.status in LIVE:
+                live.append((row.created_at, row.accepted_offset, row.user_id, key))
+            if row.timer_at:
+                self._timers.append((row.timer_at, key))
+        live.sort()
+        for _, _, user_id, key in live:
+            self._live.setdefault(user_id, {})[key] = None
+        heapq.heapify(self._timers)
 
     def _index(self, key: bytes, row: Order) -> None:
         if row.status in LIVE:
