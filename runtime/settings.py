@@ -17,6 +17,8 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 from typing_extensions import override
 
+from schemas.native import PURE_VARIABLE
+
 PREFIX: Final = "FILLSTREAM_"
 FILE_VARIABLE: Final = "FILLSTREAM_SETTINGS"
 DEFAULT_FILE: Final = "fillstream.toml"
@@ -106,7 +108,7 @@ class Settings(BaseSettings):
 
 def refuse_unknown(environment: Mapping[str, str]) -> None:
     """Raises SettingsError for a ``FILLSTREAM_*`` variable that sets nothing: a typo must not mean a default."""
-    known = {variable(name) for name in Settings.model_fields} | {FILE_VARIABLE}
+    known = {variable(name) for name in Settings.model_fields} | {FILE_VARIABLE, PURE_VARIABLE}
     for name in sorted(environment):
         if name.startswith(PREFIX) and name not in known:
             near = _nearest(name.removeprefix(PREFIX), {other.removeprefix(PREFIX) for other in known})

@@ -1,7 +1,8 @@
 """Between bytes and messages: Confluent's wire format around Avro, for every message and every row of the tables.
 
 ``encode`` writes a message with today's schema; ``decode`` reads it back, and what any earlier schema wrote. The code
-for a class is generated when the class is first met (``schemas.encoder``, ``schemas.decoder``).
+for a class is generated when the class is first met (``schemas.encoder``, ``schemas.decoder``); where it was compiled
+(``schemas.native``), the compiled code does all that is usual and calls the other for the rest.
 """
 
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from functools import cached_property
 from typing import Any, Final, Protocol, TypeVar
 
 from domain.messages import Message
-from schemas import catalog, plan, wire
+from schemas import catalog, native, plan, wire
 from schemas.catalog import Catalog
 from schemas.decoder import Decoder
 from schemas.decoder import decoder as python_decoder
@@ -18,7 +19,18 @@ from schemas.encoder import encoder as python_encoder
 from schemas.resolution import Resolver, Writers
 from schemas.wire import Undecodable, UndecodableReason
 
-__all__ = ["Codec", "Ids", "Undecodable", "UndecodableReason", "decode", "decoder", "encode", "encoder", "use_ids"]
+__all__ = [
+    "Codec",
+    "Ids",
+    "Undecodable",
+    "UndecodableReason",
+    "decode",
+    "decoder",
+    "encode",
+    "encoder",
+    "is_compiled",
+    "use_ids",
+]
 
 T = TypeVar("T", bound=Message)
 
@@ -31,10 +43,14 @@ class Ids(Writers, Protocol):
 
 
 class Codec:
-    """Encodes and decodes the messages of one catalog, with the catalog's own ids until it is told of others."""
+    """Encodes and decodes the messages of one catalog, with the catalog's own ids until it is told of others.
 
-    def __init__(self, catalog: Catalog) -> None:
+    A *pure* one is plain Python even where compiled code is there.
+    """
+
+    def __init__(self, catalog: Catalog, *, pure: bool = False) -> None:
         self._catalog = catalog
+        self._pure = pure
         self._ids: Ids | None = None
         self._encoders: dict[type[Any], Encoder] = {}
         self._decoders: dict[type[Any], Decoder] = {}
@@ -69,6 +85,15 @@ class Codec:
         self._ids = ids
         self._encoders.clear()
         self._decoders.clear()
+        self.__dict__.pop("_compiled", None)  # so that a test may choose anew
+
+    def is_compiled(self) -> bool:
+        """Whether compiled code does the usual."""
+        return self._compiled is not None
+
+    @cached_property
+    def _compiled(self) -> Any | None:
+        return None if self._pure else native.load(self._catalog)
 
     @cached_property
     def _names(self) -> dict[type[Any], str]:
@@ -86,9 +111,13 @@ class Codec:
         schema = self._catalog.latest(name)
         record = plan.of(name, self._catalog)
         header = wire.header(ids.latest(name))
-        self._encoders[holder] = python_encoder(record, header)
-        self._decoders[holder] = python_decoder(record, header, Resolver(schema, record, ids))
-        return self._encoders[holder], self._decoders[holder]
+        encode = python_encoder(record, header)
+        decode = python_decoder(record, header, Resolver(schema, record, ids))
+        if self._compiled is not None:
+            both = self._compiled.specialised(name, header, encode, decode)
+            encode, decode = both.encode, both.decode
+        self._encoders[holder], self._decoders[holder] = encode, decode
+        return encode, decode
 
 
 _PRODUCT: Final = Codec(catalog.PRODUCT)
@@ -97,4 +126,5 @@ encode: Final = _PRODUCT.encode
 decode: Final = _PRODUCT.decode
 encoder: Final = _PRODUCT.encoder
 decoder: Final = _PRODUCT.decoder
+is_compiled: Final = _PRODUCT.is_compiled
 use_ids: Final = _PRODUCT.use_ids

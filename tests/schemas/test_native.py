@@ -1,0 +1,169 @@
+"""Compiled codecs: used where they can be made, never when made of other sources, and the same in everything."""
+
+import importlib
+import json
+import os
+import sys
+import textwrap
+
+import pytest
+from structlog.testing import capture_logs
+
+from domain.messages import Tick
+from runtime.settings import refuse_unknown
+from schemas import build, catalog, codec, cython_source, native, wire
+from schemas.catalog import Catalog
+from schemas.codec import Codec
+from tests.schemas import damage, samples
+
+DAMAGED = 400
+
+
+@pytest.fixture(autouse=True)
+def back_end(compiled_codec):
+    """These rules are about both at once: none is chosen."""
+    codec.use_ids(None)
+    yield compiled_codec
+    codec.use_ids(None)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """An empty folder for what is compiled."""
+    monkeypatch.setattr(native, "FOLDER", tmp_path / "native")
+    native.FOLDER.mkdir()
+    return native.FOLDER
+
+
+@pytest.fixture(scope="module")
+def paints(tmp_path_factory):
+    """A catalog with one schema, its class in a module of its own."""
+    source = tmp_path_factory.mktemp("paints")
+    fields = [{"name": "name", "type": "string"}, {"name": "litres", "type": "long"}]
+    schema = {"type": "record", "name": "Paint", "namespace": "paints", "fields": fields}
+    (source / "paint.avsc").write_text(json.dumps(schema))
+    (source / "ids.json").write_text('{"paint": 7}')
+    (source / "paints_messages.py").write_text(
+        textwrap.dedent("""
+            import msgspec
+
+            class Paint(msgspec.Struct, frozen=True):
+                name: str
+                litres: int
+        """)
+    )
+    sys.path.insert(0, str(source))
+    yield Catalog(source, "paints", (importlib.import_module("paints_messages"),))
+    sys.path.remove(str(source))
+
+
+def test_compiled_code_is_used_where_there_is_a_compiler():
+    assert codec.is_compiled()
+    assert not Codec(catalog.PRODUCT, pure=True).is_compiled()
+
+
+def test_pure_python_can_be_asked_for_by_environment(monkeypatch):
+    for value, expected in (("1", True), ("0", False), ("", False)):
+        monkeypatch.setenv(native.PURE_VARIABLE, value)
+        refuse_unknown(os.environ)
+        codec.use_ids(None)
+        assert codec.is_compiled() is not expected
+
+
+@pytest.mark.parametrize("name", samples.NAMES)
+def test_the_usual_is_done_without_plain_python(name):
+    def never(_):
+        raise AssertionError("unusual")
+
+    module = native.load(catalog.PRODUCT)
+    both = module.specialised(name, wire.header(5), never, never)
+    for seed in range(200):
+        message = samples.message(name, seed)
+        assert both.decode(both.encode(message)) == message
+
+
+@pytest.mark.parametrize("name", samples.NAMES)
+def test_damaged_bytes_have_the_same_outcome_in_both(name):
+    for seed in range(DAMAGED):
+        damage.compare(name, seed)
+
+
+@pytest.mark.parametrize("data", [None, b"", b"\0\0", bytearray(b"\0\0\0\0\x03\x02"), b"\0\0\0\0\x03"])
+def test_what_is_no_record_has_the_same_outcome_in_both(data):
+    compiled, plain = (back_end.decoder(Tick) for back_end in damage.fastavro_equality.back_ends().values())
+    assert damage.outcome(compiled, data) == damage.outcome(plain, data)
+
+
+def test_a_record_cut_anywhere_is_refused_alike():
+    compiled, plain = damage.fastavro_equality.back_ends().values()
+    for name in samples.NAMES:
+        message = samples.message(name, 3)
+        data = plain.encode(message)[:400]
+        for end in range(len(data)):
+            expected = damage.outcome(plain.decoder(type(message)), data[:end])
+            assert damage.outcome(compiled.decoder(type(message)), data[:end]) == expected
+
+
+def test_a_catalog_of_ones_own_can_be_compiled_and_is_so_once(paints, folder):
+    file = build.build(paints)
+    compiled, plain = Codec(paints), Codec(paints, pure=True)
+    assert compiled.is_compiled()
+    paint = paints.holder("Paint")("blue", 300)
+    assert compiled.encode(paint) == plain.encode(paint)
+    assert compiled.decode(plain.encode(paint), type(paint)) == paint
+    made_at = file.stat().st_mtime_ns
+    assert build.build(paints) == file
+    assert file.stat().st_mtime_ns == made_at
+    assert list(folder.iterdir()) == [file]
+
+
+def test_what_was_compiled_of_other_sources_is_not_loaded(paints, folder):
+    stale = folder / native.file_name(paints, "of yesterday", "cython-3.0.0")
+    stale.write_bytes(b"not even a library")
+    with capture_logs() as logs:
+        assert not Codec(paints).is_compiled()
+    assert [(event["event"], event["file"]) for event in logs] == [("compiled_codec_stale", stale.name)]
+
+
+def test_what_can_not_be_loaded_is_named_and_left_alone(paints, folder):
+    broken = folder / native.file_name(paints, cython_source.source(paints), "cython-3.0.0")
+    broken.write_bytes(b"no library")
+    with capture_logs() as logs:
+        assert not Codec(paints).is_compiled()
+    assert [(event["event"], event["file"]) for event in logs] == [("compiled_codec_unusable", broken.name)]
+
+
+def test_a_new_build_replaces_the_old_of_its_catalog(paints, folder):
+    stale = folder / native.file_name(paints, "of yesterday", "cython-3.0.0")
+    other = folder / stale.name.replace("paints", "inks")
+    for old in (stale, other):
+        old.write_bytes(b"")
+    assert set(folder.iterdir()) == {stale, other}
+    file = build.build(paints)
+    assert set(folder.iterdir()) == {file, other}
+
+
+def test_without_a_compiler_one_line_says_so(folder, monkeypatch, capsys):
+    monkeypatch.setenv("CC", "no-such-compiler")
+    assert build.main([]) == 1
+    told = capsys.readouterr()
+    assert told.out == ""
+    (line,) = told.err.splitlines()
+    assert "plain Python does the same" in line
+    assert "no-such-compiler" in line
+    assert list(folder.iterdir()) == []
+
+
+def test_a_compilers_error_is_told_in_a_line(paints, folder):
+    with pytest.raises(build.BuildError, match="no-such-header") as caught:
+        build.build(paints, ["-include", "no-such-header.h"])
+    assert "\n" not in str(caught.value)
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.usefixtures("folder")
+def test_the_command_names_what_it_compiled_and_is_silent_the_second_time(capsys):
+    assert build.main([]) == 0
+    assert "codec of fillstream compiled in" in capsys.readouterr().out
+    assert build.main(["schemas.catalog:PRODUCT"]) == 0
+    assert capsys.readouterr().out == ""
