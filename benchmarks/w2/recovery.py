@@ -1,0 +1,84 @@
+"""The way back after a kill: from SIGKILL to the first event that can be read, and how fast rows are read back."""
+
+import time
+from datetime import datetime
+from typing import Final
+
+import msgspec
+from confluent_kafka import Consumer, TopicPartition
+
+from benchmarks.processes import Measured
+from benchmarks.w2.installation import Installation
+from runtime import kafka
+from runtime.settings import Settings
+from schemas.topics import ORDER_EVENTS
+
+_ORDERS: Final = 1_000
+_BACK_WITHIN_S: Final = 180.0
+_POLL_S: Final = 0.02
+
+
+class Recovery(msgspec.Struct, frozen=True, kw_only=True):
+    """*seconds* from SIGKILL to the first new event; *restore_s* of them to read *rows* back, in all partitions."""
+
+    seconds: float
+    rows: int
+    restore_s: float
+
+
+class _Restored(msgspec.Struct, frozen=True):
+    """What a worker logs, as far as restoring goes."""
+
+    event: str
+    at: datetime
+    rows: int = 0
+    seconds: float = 0.0
+
+
+def recover(installation: Installation, worker: Measured) -> Recovery:
+    """Kills *worker*, starts it again at once, as the supervisor does, and plays a few orders meanwhile."""
+    log_length = worker.log.stat().st_size
+    with installation.driving(installation.following(_ORDERS)) as driver:
+        events = _from_the_end(installation.settings)
+        installation.kill(worker)
+        killed = time.monotonic()
+        driver.start()
+        installation.restart(worker)
+        _await_one(events)
+        seconds = time.monotonic() - killed
+        events.close()
+        driver.finish()
+        installation.await_read()
+    with worker.log.open("rb") as log:
+        log.seek(log_length)
+        restored = [line for line in map(_parse, log) if line.event == "partition_restored"]
+    began = min(line.at.timestamp() - line.seconds for line in restored)
+    ended = max(line.at.timestamp() for line in restored)
+    return Recovery(seconds=seconds, rows=sum(line.rows for line in restored), restore_s=ended - began)
+
+
+def _parse(line: bytes) -> _Restored:
+    """A line of the worker's log; librdkafka writes others."""
+    try:
+        return msgspec.json.decode(line, type=_Restored)
+    except msgspec.MsgspecError:
+        return _Restored("", datetime.min)  # noqa: DTZ901  # never looked at
+
+
+def _from_the_end(settings: Settings) -> Consumer:
+    """A reader of committed events from now on."""
+    reader = Consumer(kafka.consumer(settings, "w2-recovery", fetch_wait_max_ms=10))
+    places = [TopicPartition(ORDER_EVENTS.name, number) for number in range(settings.partitions)]
+    reader.assign(
+        [TopicPartition(each.topic, each.partition, reader.get_watermark_offsets(each)[1]) for each in places]
+    )
+    return reader
+
+
+def _await_one(events: Consumer) -> None:
+    deadline = time.monotonic() + _BACK_WITHIN_S
+    while time.monotonic() < deadline:
+        record = events.poll(_POLL_S)
+        if record is not None and record.error() is None:
+            return
+    raise TimeoutError(f"no event within {_BACK_WITHIN_S:.0f} s of the kill; see the worker's log")
