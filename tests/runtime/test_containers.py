@@ -64,7 +64,7 @@ def test_the_image_has_every_package_and_runs_without_privileges():
     copied = set(re.findall(r"^COPY (\w+) /app/\1$", DOCKERFILE, re.MULTILINE))
     assert copied == packages
     allowed = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
-    assert allowed == packages | {"requirements.lock", "pyproject.toml"}
+    assert allowed == packages | {"requirements.lock", "requirements-dev.lock", "pyproject.toml"}
     assert "--require-hashes" in DOCKERFILE
     assert re.search(r"^USER (?!root)", DOCKERFILE, re.MULTILINE)
     assert not (ROOT / "docker" / "__init__.py").exists(), "the folder would hide the docker library"
