@@ -7,7 +7,7 @@ import msgspec
 
 
 class Record(Protocol):
-    """A consumed record, as aiokafka hands it over (``aiokafka.structs.ConsumerRecord``)."""
+    """A consumed record, as aiokafka parses it (``aiokafka.record.default_records.DefaultRecord``)."""
 
     @property
     def offset(self) -> int: ...

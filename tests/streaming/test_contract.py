@@ -64,7 +64,7 @@ SOURCES = {
     "faust.assignor.partition_assignor:PartitionAssignor._get_copartitioned_groups": "9a0a50dabb71",
     "faust.assignor.client_assignment:ClientAssignment.copartitioned_assignment": "2a517268a81a",
     "aiokafka.consumer.fetcher:FetchResult": "da332176786f",
-    "aiokafka.consumer.fetcher:PartitionRecords._unpack_records": "64d9a048c8ea",
+    "aiokafka.consumer.fetcher:PartitionRecords": "6cea7630af76",
     "aiokafka.consumer.fetcher:Fetcher._get_actions_per_node": "4d4471a80d3b",
     "aiokafka.consumer.fetcher:Fetcher._proc_fetch_request": "120083e326eb",
     "aiokafka.consumer.fetcher:Fetcher.fetched_records": "377ee3925c9f",
@@ -80,6 +80,7 @@ SOURCES = {
 OVERRIDDEN = {
     "streaming.app:App": ["_create_directories", "on_stop"],
     "streaming.table:Table": ["_new_store", "on_key_del", "on_key_set", "on_rebalance"],
+    "streaming.transport:BareRecords": ["__iter__", "_consumer_record"],
     "streaming.transport:ChunkSchema": ["compile"],
     "streaming.transport:Consumer": ["__post_init__", "_new_consumer_thread", "getmany", "perform_seek"],
     "streaming.transport:ConsumerThread": [

@@ -3,18 +3,21 @@
 from types import SimpleNamespace
 
 import pytest
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka.record.memory_records import MemoryRecords
 from faust.types import TP
 
 from runtime.settings import Settings
 from streaming.app import application
 from streaming.chunk import Admission, Stretch
+from streaming.transport import BareRecords
 
 INPUT = TP("commands", 0)
 
 
 def stretch(start, end, size=0):
     records = [
-        SimpleNamespace(offset=offset, timestamp=5_000, serialized_value_size=size) for offset in range(start, end)
+        SimpleNamespace(offset=offset, timestamp=5_000, value=bytes(size) or None) for offset in range(start, end)
     ]
     admission = Admission(*INPUT, 0)
     return Stretch(start=start, end=end, records=records, weight=0.1, highwater=end, admission=admission)
@@ -94,6 +97,26 @@ async def test_a_held_input_goes_on_when_half_of_it_is_taken(consumer):
     assert consumer._thread.went_on == []
     consumer.taken(waiting)
     assert consumer._thread.went_on == [waiting.admission]
+
+
+def test_a_record_is_what_the_parser_made_of_it():
+    builder = DefaultRecordBatchBuilder(
+        magic=2,
+        compression_type=0,
+        is_transactional=0,
+        producer_id=-1,
+        producer_epoch=-1,
+        base_sequence=-1,
+        batch_size=0,
+    )
+    builder.append(0, 1_000, b"key", b"value", [("name", b"header")])
+    builder.append(1, 1_001, None, None, [])
+    parsed = BareRecords(INPUT, MemoryRecords(bytes(builder.build())), [], 0, None, None, True, 1)
+    assert [(each.offset, each.timestamp, each.key, each.value, list(each.headers)) for each in parsed] == [
+        (0, 1_000, b"key", b"value", [("name", b"header")]),
+        (1, 1_001, None, None, []),
+    ]
+    assert parsed.next_fetch_offset == 2
 
 
 def test_a_stretch_splits_and_shortens_without_losing_an_offset():
