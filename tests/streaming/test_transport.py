@@ -107,7 +107,7 @@ def test_a_record_is_what_the_parser_made_of_it():
         producer_id=-1,
         producer_epoch=-1,
         base_sequence=-1,
-        batch_size=0,
+        batch_size=16_384,
     )
     builder.append(0, 1_000, b"key", b"value", [("name", b"header")])
     builder.append(1, 1_001, None, None, [])
