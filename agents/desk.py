@@ -1,12 +1,13 @@
 """What the agents share: the tables of a partition, and the way of a decision into tables and topics."""
 
+from collections.abc import Callable
 from typing import Final, TypeVar
 
 from agents import metrics
 from domain import commands, decision, money
 from domain.decision import Cause, Decision, Policy
 from domain.instruments import Rulebook
-from domain.messages import Answer, DeadLetter, Message, OrderEvent
+from domain.messages import Answer, DeadLetter, JournalEntry, Message, OrderEvent, VenueRequest
 from domain.state import FirstAnswer
 from schemas import codec, topics
 from streaming.chunk import Chunk, Record
@@ -27,7 +28,18 @@ _ENTRIES: Final = topics.LEDGER_ENTRIES.name
 class Desk:
     """One partition's tables, the rules, and where decisions go. Made anew for each chunk."""
 
-    __slots__ = ("_told", "answers", "balances", "chunk", "orders", "policy", "rules")
+    __slots__ = (
+        "_encode_entry",
+        "_encode_event",
+        "_encode_request",
+        "_told",
+        "answers",
+        "balances",
+        "chunk",
+        "orders",
+        "policy",
+        "rules",
+    )
 
     def __init__(self, chunk: Chunk, books: "Books") -> None:
         self.chunk = chunk
@@ -37,6 +49,9 @@ class Desk:
         self.balances: BalanceRows = books.balances.partition(chunk.partition)
         self.answers: AnswerRows = books.answers.partition(chunk.partition)
         self._told: dict[metrics.Told, int] = {}
+        self._encode_event = codec.encoder(OrderEvent)
+        self._encode_entry = codec.encoder(JournalEntry)
+        self._encode_request = codec.encoder(VenueRequest)
 
     def decision(self, record: Record) -> Decision:
         """An empty decision on *record*, at the broker's time of it."""
@@ -50,14 +65,15 @@ class Desk:
         for order in decided.orders:
             self.orders.store(order)
         self.balances.post(decided.entries)
-        emit, encode = self.chunk.emit, codec.encode
+        emit = self.chunk.emit
         for event in decided.events:
             self._tally(event)
-            emit(_EVENTS, encode(event), event.user_id.encode())
+            emit(_EVENTS, self._encode_event(event), event.user_id.encode())
         for entry in decided.entries:
-            emit(_ENTRIES, encode(entry), entry.user_id.encode())
+            emit(_ENTRIES, self._encode_entry(entry), entry.user_id.encode())
         for request in decided.requests:
-            emit(topics.venue_requests(request.venue).name, encode(request), request.user_id.encode())
+            topic = topics.venue_requests(request.venue).name
+            emit(topic, self._encode_request(request), request.user_id.encode())
 
     def _tally(self, event: OrderEvent) -> None:
         answer = event.answer
@@ -74,10 +90,10 @@ class Desk:
             metrics.IMBALANCE.labels(self.chunk.partition, asset).set(amount / money.ONE)
         metrics.ORDERS.labels(self.chunk.partition).set(len(self.orders))
 
-    def read(self, record: Record, expected: type[MessageT]) -> MessageT | None:
-        """The message in *record*, or None after burying what is none."""
+    def read(self, record: Record, decode: Callable[[bytes | None], MessageT]) -> MessageT | None:
+        """The message that *decode* finds in *record*, or None after burying what is none."""
         try:
-            return codec.decode(record.value or b"", expected)
+            return decode(record.value or b"")
         except codec.Undecodable as error:
             self.bury(record, error.reason, str(error))
             return None

@@ -1,5 +1,6 @@
 """The orders agent's work: order commands and transfers, a chunk at a time."""
 
+from collections.abc import Callable
 from typing import TypeVar
 
 from agents.desk import Books, Desk
@@ -18,6 +19,7 @@ from domain.messages import (
     Transfer,
 )
 from domain.state import FirstAnswer
+from schemas import codec
 from streaming.chunk import Chunk, Record
 
 MessageT = TypeVar("MessageT", OrderCommand, Transfer)
@@ -25,9 +27,9 @@ MessageT = TypeVar("MessageT", OrderCommand, Transfer)
 
 def take_commands(chunk: Chunk, books: Books, partitions: int) -> None:
     """Answers every order command of *chunk*: accepted, duplicate, rejected by name, or buried as a dead letter."""
-    desk = Desk(chunk, books)
+    desk, decode = Desk(chunk, books), codec.decoder(OrderCommand)
     for record in chunk.records:
-        command = admit(desk, record, OrderCommand, partitions)
+        command = admit(desk, record, decode, partitions)
         if command is not None:
             _take_command(desk, record, command)
     desk.close()
@@ -35,20 +37,20 @@ def take_commands(chunk: Chunk, books: Books, partitions: int) -> None:
 
 def take_transfers(chunk: Chunk, books: Books, partitions: int) -> None:
     """Books every transfer of *chunk*, once each."""
-    desk = Desk(chunk, books)
+    desk, decode = Desk(chunk, books), codec.decoder(Transfer)
     for record in chunk.records:
-        transfer = admit(desk, record, Transfer, partitions)
+        transfer = admit(desk, record, decode, partitions)
         if transfer is not None:
             _take_transfer(desk, record, transfer)
     desk.close()
 
 
-def admit(desk: Desk, record: Record, expected: type[MessageT], partitions: int) -> MessageT | None:
+def admit(desk: Desk, record: Record, decode: Callable[[bytes | None], MessageT], partitions: int) -> MessageT | None:
     """The message in *record*, or None after burying what can't be read or may not be here.
 
     A record in the wrong partition must not be decided: its user's orders and balances are elsewhere.
     """
-    message = desk.read(record, expected)
+    message = desk.read(record, decode)
     if message is None:
         return None
     if record.key is None:

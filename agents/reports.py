@@ -6,6 +6,7 @@ from agents.desk import Books, Desk
 from domain import ids, reports, timers
 from domain.messages import Answer, Tick, VenueReport
 from domain.state import FirstAnswer
+from schemas import codec
 from streaming.chunk import Chunk, Record
 
 #: What one tick does at most, so that a flood of timers can't hold up a partition; the rest waits for the next tick.
@@ -14,9 +15,9 @@ TIMERS_PER_TICK_MAX: Final = 2_000
 
 def take_reports(chunk: Chunk, books: Books) -> None:
     """Folds every venue report of *chunk* into the orders and the ledger."""
-    desk = Desk(chunk, books)
+    desk, decode = Desk(chunk, books), codec.decoder(VenueReport)
     for record in chunk.records:
-        report = desk.read(record, VenueReport)
+        report = desk.read(record, decode)
         if report is None:
             continue
         try:
@@ -41,9 +42,9 @@ def _take_report(desk: Desk, record: Record, report: VenueReport, key: ids.Order
 
 def take_ticks(chunk: Chunk, books: Books) -> None:
     """Fires the timers that are due at each tick of *chunk*, and forgets what has been kept long enough."""
-    desk = Desk(chunk, books)
+    desk, decode = Desk(chunk, books), codec.decoder(Tick)
     for record in chunk.records:
-        if desk.read(record, Tick) is not None:
+        if desk.read(record, decode) is not None:
             _take_tick(desk, record)
     desk.close()
     desk.attest()

@@ -7,8 +7,6 @@ venue charged, ``treasury`` is where money comes from and goes to.
 
 from collections.abc import Iterable
 
-from msgspec.structs import replace
-
 from domain import money
 from domain.messages import Account, Liquidity, Message, Posting, Side
 from domain.state import Balance, Order
@@ -83,19 +81,21 @@ def settle(order: Order, fill: Fill, base: str, quote: str) -> tuple[tuple[Posti
     ]
     if fill.fee and not fee_given and not fee_taken:
         postings.append(Posting(TREASURY, Account.AVAILABLE, fill.fee_asset, -fill.fee))
-    return tuple(p for p in postings if p.amount), order.reserved - from_reserve
+    return tuple([p for p in postings if p.amount]), order.reserved - from_reserve
 
 
 def apply(balance: Balance, posting: Posting) -> Balance:
     """*balance* after *posting*."""
+    owner, asset, available, reserved = balance.owner, balance.asset, balance.available, balance.reserved
     if posting.account is Account.AVAILABLE:
-        return replace(balance, available=balance.available + posting.amount)
-    return replace(balance, reserved=balance.reserved + posting.amount)
+        return Balance(owner, asset, available + posting.amount, reserved)
+    return Balance(owner, asset, available, reserved + posting.amount)
 
 
 def imbalance(postings: Iterable[Posting]) -> dict[str, int]:
     """Per asset, what *postings* fail to sum to zero by. Empty when they balance."""
     sums: dict[str, int] = {}
     for posting in postings:
-        sums[posting.asset] = sums.get(posting.asset, 0) + posting.amount
-    return {asset: amount for asset, amount in sums.items() if amount}
+        asset = posting.asset
+        sums[asset] = sums.get(asset, 0) + posting.amount
+    return {asset: amount for asset, amount in sums.items() if amount} if any(sums.values()) else {}

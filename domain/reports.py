@@ -51,8 +51,7 @@ def fill(d: Decision, report: VenueReport, attempt: int, order: Order) -> Order 
         return None
     current = attempt == order.attempt
     was, order = order.status, _settle(d, order, trade, report, current=current)
-    order = replace(_traded(order, current=current), evidence=report.evidence)
-    order = d.note(order, EventKind.ORDER_FILLED, evidence=report.evidence, trade=trade)
+    order = d.note(_traded(order, current=current), EventKind.ORDER_FILLED, evidence=report.evidence, trade=trade)
     if not leaves(order):
         return _complete(d, order, at_venue=not current and was in _AT_VENUE)
     if was in TERMINAL:
@@ -108,6 +107,7 @@ def _settle(d: Decision, order: Order, trade: ledger.Fill, report: VenueReport, 
         attempt_filled=order.attempt_filled + (trade.quantity if current else 0),
         venue_order_id=report.venue_order_id or order.venue_order_id if current else order.venue_order_id,
         trade_ids=(*order.trade_ids, trade.trade_id),
+        evidence=report.evidence,
     )
 
 

@@ -33,18 +33,18 @@ class BalanceRows(Rows[Balance]):
         return 0 if row is None else row.available
 
     def post(self, entries: Iterable[JournalEntry]) -> None:
-        """Books the postings of *entries*."""
+        """Books the postings of *entries*: each balance is put once, however many of them are its own."""
+        before: dict[bytes, Balance | None] = {}
+        after: dict[bytes, Balance] = {}
         for entry in entries:
-            before: dict[bytes, Balance | None] = {}
-            after: dict[bytes, Balance] = {}
             for posting in entry.postings:
                 key = balance_key(posting.owner, posting.asset)
                 row = after.get(key)
                 if row is None:
                     row = before[key] = self.get(key)
                 after[key] = ledger.apply(row or Balance(posting.owner, posting.asset, 0, 0), posting)
-            for key, row in after.items():
-                self._replace(key, before[key], row)
+        for key, row in after.items():
+            self._replace(key, before[key], row)
 
     @override
     def put(self, key: bytes, row: Balance) -> None:
