@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from runtime.exits import Unavailable
 from runtime.settings import Settings
-from schemas import registry, topics
+from schemas import topics
 
 #: librdkafka's default partitioner (CRC-32) would send a user's orders to a partition that doesn't own them: Java's
 #: clients and Faust use murmur2.
@@ -53,6 +53,8 @@ def consumer(settings: Settings, group: str, **more: Any) -> dict[str, Any]:
 def take_schema_ids(settings: Settings) -> None:
     """Schemas get the ids of the configured registry, if there is one. Raises Unavailable if it can't be used."""
     if settings.schema_registry_url is not None:
+        from schemas import registry  # noqa: PLC0415  # its client takes 0.2 s and 20 MiB, and few need it
+
         try:
             registry.use(settings.schema_registry_url)
         except registry.RegistryError as error:
