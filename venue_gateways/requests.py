@@ -25,8 +25,8 @@ from venue_gateways.progress import Inherited, inherit
 BATCH_MAX: Final = 500
 #: Reading pauses above this many requests in hand, and goes on below half of it.
 IN_HAND_MAX: Final = 50_000
-#: How long a poll waits at most, and so a commit for it.
-_POLL_S: Final = 0.005
+#: How long the thread waits for something to commit before it looks for records again, and so a record for it.
+_LOOK_S: Final = 0.002
 _BROKER_TIMEOUT_S: Final = 10.0
 #: How long a partition's release may take: calls under way end, their reports and the last commit are written.
 RELEASE_TIMEOUT_S: Final = 20.0
@@ -126,23 +126,31 @@ class Requests:
             self._consumer.subscribe(
                 [self._topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
             )
+            idle = True
             while not self._stopping.is_set():
                 self._mind_backlog()
-                self._serve_commits()
-                self._read()
+                self._serve_commits(_LOOK_S if idle else 0)
+                idle = not self._read()
         except Exception as error:  # noqa: BLE001  # whatever it is, the process can't go on
             self._abandoned = True
             self._tell(self._owner.failed, error)
         self._consumer.close()
         self._refuse_commits("the consumer is closed")
 
-    def _serve_commits(self) -> None:
-        while not self._commits.empty():
-            states, done = self._commits.get()
-            try:
-                self._tell(_resolve, done, self._commit(states), None)
-            except CommitRefused as refused:
-                self._tell(_resolve, done, 0, refused)
+    def _serve_commits(self, wait_s: float) -> None:
+        """Make all commits that wait. It is for those that the thread sleeps, not for records: a placement that is to
+        be sent waits for its commit, and the consumer can't be woken from its poll.
+        """
+        try:
+            states, done = self._commits.get(wait_s > 0, wait_s)
+            while True:
+                try:
+                    self._tell(_resolve, done, self._commit(states), None)
+                except CommitRefused as refused:
+                    self._tell(_resolve, done, 0, refused)
+                states, done = self._commits.get_nowait()
+        except queue.Empty:
+            return
 
     def _refuse_commits(self, why: str) -> None:
         """Whatever waits to be committed was written before something changed."""
@@ -164,17 +172,19 @@ class Requests:
             raise CommitRefused(str(refused[0].error))
         return sent
 
-    def _read(self) -> None:
-        first = self._consumer.poll(_POLL_S)
+    def _read(self) -> bool:
+        """Take what is there already; whether anything was."""
+        first = self._consumer.poll(0)
         for gained in self._gains:
             self._tell(self._owner.gained, *gained)
         self._gains.clear()
         if first is None:
-            return
+            return False
         messages = [first, *self._consumer.consume(BATCH_MAX - 1, 0)]
         records = [self._record(message) for message in messages if self._is_record(message)]
         if records:
             self._tell(self._owner.received, records)
+        return True
 
     def _is_record(self, message: Any) -> bool:
         error = message.error()

@@ -2,6 +2,8 @@
 
 import asyncio
 import signal
+import sys
+from typing import Final
 
 import structlog
 import uvloop
@@ -15,11 +17,16 @@ from venue_gateways.lease import LeaseTooShort
 from venue_gateways.transport import Transport
 from venue_gateways.venue import Adapter
 
+#: How soon a thread that has something to do gets the interpreter from another that is busy. Between a placement and
+#: its commit, four threads take turns; at Python's own 5 ms the turns would take several times as long as the commit.
+_TURN_S: Final = 0.000_5
+
 log = structlog.get_logger()
 
 
 def main(settings: Settings, venue: str) -> int:
     """Run a gateway to *venue* until SIGTERM or Ctrl-C; the exit code says how that went."""
+    sys.setswitchinterval(_TURN_S)
     try:
         telemetry.start(settings, f"gateway-{venue}")
         kafka.take_schema_ids(settings)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 
 import pytest
 
@@ -50,7 +51,7 @@ async def test_what_was_signed_is_what_is_sent_and_any_status_is_an_answer():
         assert response.body == b"{}"
         assert response.headers["x-mbx-used-weight-1m"] == "3"
         assert response.headers["retry-after"] == "7"
-        assert len(transport._all) == 1  # kept alive
+        assert len(transport._idle) == 1  # kept alive
     line, *headers = heard[0].split(b"\r\n")
     assert line == b"GET /a?b=c%2B&signature=%EF%BC%91 HTTP/1.1"
     assert b"X-Key: k" in headers
@@ -73,11 +74,60 @@ async def test_a_connection_that_breaks_after_the_request_is_lost_not_unsent(wor
 
 
 async def test_a_refused_connection_is_unsent():
+    with socket.socket() as unheard:
+        unheard.bind(("127.0.0.1", 0))
+        async with Transport(f"http://127.0.0.1:{unheard.getsockname()[1]}", 1) as transport:
+            for _ in range(2):
+                with pytest.raises(NotSent, match="ConnectError"):
+                    await transport.send(REQUEST)
+
+
+async def test_a_connection_that_the_venue_closed_while_it_was_idle_is_not_used_again():
+    async def answer(writer: asyncio.StreamWriter) -> bool:
+        await well(writer)
+        return False
+
+    async with server(answer) as (transport, heard):
+        for _ in range(3):
+            assert (await transport.send(REQUEST)).status == 418
+            await asyncio.sleep(0.05)
+        assert len(heard) == 3
+
+
+async def test_a_connection_that_was_idle_for_long_is_not_used_again(monkeypatch):
+    monkeypatch.setattr("venue_gateways.transport.KEEP_ALIVE_S", 0.02)
     async with server(well) as (transport, _):
-        pass
-    async with Transport(str(transport._base), 1) as unheard:
-        with pytest.raises(NotSent, match="ConnectError"):
-            await unheard.send(REQUEST)
+        await transport.send(REQUEST)
+        (first,) = transport._idle
+        await asyncio.sleep(0.05)
+        await transport.send(REQUEST)
+        (second,) = transport._idle
+        assert first is not second
+        assert first.is_closed()
+
+
+async def test_a_placement_says_that_it_has_no_body():
+    async with server(well) as (transport, heard):
+        await transport.send(HttpRequest("POST", "/order?a=1"))
+        await transport.send(HttpRequest("DELETE", "/order?a=1"))
+        host = transport._host
+    assert heard == [
+        b"POST /order?a=1 HTTP/1.1\r\nHost: %b\r\nContent-Length: 0\r\n\r\n" % host,
+        b"DELETE /order?a=1 HTTP/1.1\r\nHost: %b\r\n\r\n" % host,
+    ]
+
+
+async def test_a_call_that_is_given_up_takes_its_connection_with_it():
+    async def answer(writer: asyncio.StreamWriter) -> bool:
+        await asyncio.sleep(0.1)
+        return await well(writer)
+
+    async with server(answer) as (transport, _):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.03):
+                await transport.send(REQUEST)
+        assert transport._idle == []
+        assert (await transport.send(REQUEST)).status == 418
 
 
 async def test_a_connection_that_was_lost_is_replaced():

@@ -7,11 +7,15 @@ its parameters sorted by name, as raw UTF-8.
 import base64
 import hashlib
 import hmac
+import re
 from collections.abc import Iterable, Mapping
-from typing import Protocol
+from typing import Final, Protocol
 from urllib.parse import quote
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+#: What needs no percent-encoding (RFC 3986 §2.3).
+_PLAIN: Final = re.compile(r"[A-Za-z0-9_.~-]*")
 
 
 class Signer(Protocol):
@@ -46,7 +50,12 @@ class Ed25519Signer:
 
 def query(parameters: Iterable[tuple[str, str]]) -> str:
     """*parameters* as a query string, in their order, percent-encoded."""
-    return "&".join(f"{name}={quote(value, safe='')}" for name, value in parameters)
+    return "&".join([f"{name}={_quoted(value)}" for name, value in parameters])
+
+
+def _quoted(value: str) -> str:
+    """Most values are numerals and names, which a look tells at a tenth of what quoting them would cost."""
+    return value if _PLAIN.fullmatch(value) else quote(value, safe="")
 
 
 def signed_query(parameters: Iterable[tuple[str, str]], signer: Signer) -> str:
