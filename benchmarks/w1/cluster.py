@@ -20,6 +20,8 @@ from runtime import kafka, settings
 
 PARTITIONS: Final = 4
 
+#: What matters of librdkafka's own log also comes as an exception.
+_QUIET: Final = {"log_level": 2}
 _CALL_WITHIN_S: Final = 30.0
 _READ_WITHIN_S: Final = 120.0
 _GATE_OPEN_WITHIN_S: Final = 300
@@ -30,7 +32,7 @@ class Cluster:
 
     def __init__(self, bootstrap: str) -> None:
         self.settings = settings.load(bootstrap_servers=bootstrap, partitions=PARTITIONS)
-        self._admin = AdminClient(kafka.client(self.settings) | {"log_level": 0})
+        self._admin = AdminClient(kafka.client(self.settings) | _QUIET)
 
     def create(self, topics: Mapping[str, Mapping[str, str]]) -> None:
         """Makes *topics*: names with their settings."""
@@ -57,11 +59,13 @@ class Cluster:
         return len(found.members) if found.state is ConsumerGroupState.STABLE else 0
 
     def producer(self, **more: Any) -> Producer:
-        return Producer(kafka.producer(self.settings, queue_buffering_max_messages=1_000_000, **more))
+        config = kafka.producer(self.settings, queue_buffering_max_messages=1_000_000, **more)
+        return Producer(config | _QUIET)
 
     def reader(self, topic: str, starts: Sequence[int] = (0,) * PARTITIONS, **more: Any) -> Consumer:
         """A read-committed consumer of all of *topic* from *starts* on."""
-        consumer = Consumer(kafka.consumer(self.settings, "w1-reader", fetch_wait_max_ms=10, **more))
+        config = kafka.consumer(self.settings, "w1-reader", fetch_wait_max_ms=10, **more)
+        consumer = Consumer(config | _QUIET)
         consumer.assign([TopicPartition(topic, number, start) for number, start in enumerate(starts)])
         return consumer
 

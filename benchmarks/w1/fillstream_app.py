@@ -6,21 +6,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.w1 import messages, rules, wire
+from benchmarks.w1 import rules
+from benchmarks.w1.codec import CODEC
 from benchmarks.w1.messages import Balance, OrderEvent, OrderState, PlaceOrder, Seen, Side, Status, VenueRequest
 from benchmarks.w1.place import Place
 from domain.state import Position
 from runtime import telemetry
 from runtime.settings import Settings, load
-from schemas.catalog import Catalog
-from schemas.codec import Codec
 from schemas.topics import Topic
 from streaming.app import App, application, input_topic, run
 from streaming.chunk import Chunk
 from streaming.lane import Lane
 from streaming.table import Rows, Table
-
-CODEC: Final = Codec(Catalog(wire.FOLDER, "w1", (messages,)))
 
 _SCALES: Final[tuple[int, ...]] = tuple(10 ** (rules.SCALE - digits) for digits in range(rules.SCALE + 1))
 

@@ -85,8 +85,15 @@ def latency(cluster: Cluster, variant: Variant, rate: int, seconds: int) -> dict
     return {"p50": cuts[499], "p99": cuts[989], "p99_9": cuts[998]}
 
 
-def recovery(cluster: Cluster, variant: Variant, expected: Expected) -> float:
-    """Seconds from a SIGKILL half-way, and a start at once, to the first new committed event. Raises RunFailed."""
+class Recovery(msgspec.Struct, frozen=True):
+    """Seconds from a SIGKILL, and a start at once, to the first new committed event, and to the last of the backlog."""
+
+    first_s: float
+    last_s: float
+
+
+def recovery(cluster: Cluster, variant: Variant, expected: Expected) -> Recovery:
+    """Kills *variant* half-way through a backlog and has it finish. Raises RunFailed."""
     with Run(cluster, variant) as run:
         gate = Gate(cluster, run.place.commands, expected.commands)
         run.start()
@@ -96,11 +103,12 @@ def recovery(cluster: Cluster, variant: Variant, expected: Expected) -> float:
         killed_s = time.time()
         run.kill()
         run.start()
-        recovered_s = _first_event_after(run, killed_s) - killed_s
-        _watch(run, len(expected.events), None)
+        first_s = _first_event_after(run, killed_s) - killed_s
+        _watch(run, len(expected.events), None, stalled_s=_RECOVERED_WITHIN_S)
+        last_s = time.time() - _QUIET_S - killed_s
         run.kill()
         _verified(run, expected)
-        return recovered_s
+        return Recovery(first_s, last_s)
 
 
 def _look(run: Run, broker_pid: int | None) -> _Look:
@@ -108,7 +116,7 @@ def _look(run: Run, broker_pid: int | None) -> _Look:
     return _Look(time.monotonic(), sum(run.cluster.ends(run.place.events)), run.cpu_s(), broker_cpu_s)
 
 
-def _watch(run: Run, events: int, broker_pid: int | None) -> _Look:
+def _watch(run: Run, events: int, broker_pid: int | None, stalled_s: float = _STALLED_S) -> _Look:
     """Waits until at least so many *events* are committed and no more come; the look that saw the last of them."""
     last = _look(run, broker_pid)
     while True:
@@ -120,7 +128,7 @@ def _watch(run: Run, events: int, broker_pid: int | None) -> _Look:
         quiet_s = look.at_s - last.at_s
         if last.end >= events and quiet_s > _QUIET_S:
             return last
-        if quiet_s > _STALLED_S:
+        if quiet_s > stalled_s:
             raise run.failed(f"stalled after {last.end} of {events} events")
 
 

@@ -52,6 +52,9 @@ class Run:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.kill()
+        if kind is None:
+            for process in self._processes:
+                process.log.unlink(missing_ok=True)
         self.cluster.delete(self.place.application)
         shutil.rmtree(self.place.state, ignore_errors=True)
 

@@ -1,16 +1,18 @@
 """W1 from end to end: every variant, in rounds that take turns, and the medians of what came of it."""
 
 import statistics
+import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from benchmarks.results import Result
+from benchmarks.results import FOLDER, ROOT, Result
 from benchmarks.w1 import measurements, workload
 from benchmarks.w1.cluster import Cluster
-from benchmarks.w1.measurements import Throughput
+from benchmarks.w1.measurements import Recovery, Throughput
 from benchmarks.w1.reference import Expected, expect
 from benchmarks.w1.run import RunFailed
 from benchmarks.w1.variants import VARIANTS, Variant
@@ -37,21 +39,26 @@ class _Found(msgspec.Struct):
 
     rounds: list[Throughput] = []
     latency_ms: dict[str, float] | None = None
-    recovery_s: float | None = None
+    recovery: Recovery | None = None
     failures: list[str] = []
 
 
-def measure(
-    quick: bool, broker: EmbeddedBroker, tell: Tell = lambda _: None, only: Sequence[Variant] = VARIANTS
-) -> list[Result]:
-    """Runs W1 on *broker*. A variant that fails is out, and its result says why; the others go on.
+def measure(quick: bool, tell: Tell = lambda _: None, only: Sequence[Variant] = VARIANTS) -> list[Result]:
+    """Runs W1 on a broker of its own. A variant that fails is out, and its result says why; the others go on.
 
     *tell* hears of each step as it begins.
     """
-    return Suite(QUICK if quick else FULL, broker, tell).run(only)
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with (
+        tempfile.TemporaryDirectory(dir=FOLDER, prefix="broker-") as folder,
+        EmbeddedBroker(Path(folder), jar_cache=ROOT / "var" / "kafka") as broker,
+    ):
+        return Suite(QUICK if quick else FULL, broker, tell).run(only)
 
 
 class Suite:
+    """The steps of one measurement, and what has been found so far."""
+
     def __init__(self, plan: Plan, broker: EmbeddedBroker, tell: Tell) -> None:
         self._plan = plan
         self._broker = broker
@@ -104,7 +111,7 @@ class Suite:
         found.latency_ms = measurements.latency(self._cluster, variant, variant.latency_rate, self._plan.latency_s)
 
     def _recovery(self, variant: Variant, found: _Found) -> None:
-        found.recovery_s = measurements.recovery(self._cluster, variant, self._backlog(variant))
+        found.recovery = measurements.recovery(self._cluster, variant, self._backlog(variant))
 
     def _result(self, variant: Variant) -> Result:
         found = self._found[variant.name]
@@ -122,6 +129,8 @@ class Suite:
         detail |= {name: value for name, value in medians.items() if name not in Result.__struct_fields__}
         if variant.latency_rate is not None:
             detail["latency_rate"] = float(variant.latency_rate)
+        if found.recovery is not None:
+            detail["backlog_done_s"] = round(found.recovery.last_s, 2)
         if found.failures:
             detail["failed"] = found.failures[0]
         return Result(
@@ -131,7 +140,7 @@ class Suite:
             cpu_s_per_100k=medians.get("cpu_s_per_100k"),
             rss_mib=medians.get("rss_mib"),
             latency_ms=found.latency_ms and {name: round(value, 1) for name, value in found.latency_ms.items()},
-            recovery_s=found.recovery_s and round(found.recovery_s, 2),
+            recovery_s=None if found.recovery is None else round(found.recovery.first_s, 2),
             rounds=len(found.rounds),
             verified=not found.failures,
             spread={name: (round(min(values), 2), round(max(values), 2)) for name, values in figures.items()},

@@ -1,0 +1,92 @@
+"""Bars of one figure of several variants, as inline SVG."""
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import matplotlib as mpl
+import msgspec
+from matplotlib.figure import Figure
+
+from benchmarks.results import Result
+from runtime.demo.plots import BLUE, FAINT, INK, STYLE
+
+_BAR_INCHES: Final = 0.32
+_SECOND: Final = "#93b4f5"
+
+
+class Chart(msgspec.Struct, frozen=True, kw_only=True):
+    """One plot: its title, which way is better, and a row for each variant that has the figure.
+
+    A row has one value, or two that share it: the second reaches further, as a p99 does beyond a p50.
+    """
+
+    title: str
+    better: str
+    form: str
+    rows: Mapping[str, Sequence[float]]
+    spreads: Mapping[str, tuple[float, float]] = {}
+
+    def svg(self) -> str:
+        with mpl.rc_context(STYLE):
+            figure = Figure(figsize=(9, _BAR_INCHES * len(self.rows) + 0.5), layout="constrained")
+            axes = figure.add_subplot()
+            axes.grid(axis="y", visible=False)
+            names = list(self.rows)
+            for place, (name, values) in enumerate(self.rows.items()):
+                for value, color in reversed(list(zip(values, _colors(name), strict=False))):
+                    axes.barh(place, value, color=color, height=0.66)
+                axes.text(max(values), place, "  " + self._text(values), va="center", fontsize=9, color=INK)
+                if name in self.spreads:
+                    axes.hlines(place, *self.spreads[name], color=INK, linewidth=1.2)
+            axes.set_yticks(range(len(names)), names)
+            axes.margins(x=0.18)
+            axes.set_xlim(left=0)
+            axes.invert_yaxis()
+            out = io.StringIO()
+            figure.savefig(out, format="svg", metadata={"Date": None})
+        return out.getvalue()[out.getvalue().index("<svg") :]
+
+    def _text(self, values: Sequence[float]) -> str:
+        return " / ".join(format(value, self.form) for value in values)
+
+
+def charts(results: Sequence[Result]) -> list[Chart]:
+    """What is plotted of one work; a figure that no variant has is left out."""
+    every = [
+        _chart(results, "rate", "Throughput, commands a second", "more is better", ",.0f"),
+        _chart(results, "cpu_s_per_100k", "CPU seconds for 100,000 commands", "less is better", ",.2f"),
+        _chart(results, "rss_mib", "Memory at its highest, MiB", "less is better", ",.0f"),
+        Chart(
+            title="Latency from due command to readable answer, milliseconds: p50 / p99",
+            better="less is better",
+            form=",.0f",
+            rows={
+                _name(result): (result.latency_ms["p50"], result.latency_ms["p99"])
+                for result in results
+                if result.latency_ms
+            },
+        ),
+        _chart(results, "recovery_s", "From kill −9 to the first new commit, seconds", "less is better", ",.1f"),
+    ]
+    return [chart for chart in every if chart.rows]
+
+
+def _chart(results: Sequence[Result], figure: str, title: str, better: str, form: str) -> Chart:
+    shown = {_name(result): result for result in results if getattr(result, figure) is not None}
+    return Chart(
+        title=title,
+        better=better,
+        form=form,
+        rows={name: (getattr(result, figure),) for name, result in shown.items()},
+        spreads={name: result.spread[figure] for name, result in shown.items() if figure in result.spread},
+    )
+
+
+def _name(result: Result) -> str:
+    at = f" at {result.detail['latency_rate']:,.0f}/s" if result.detail.get("latency_rate") == 300 else ""
+    return f"{result.detail.get('title', result.variant)}{at}"
+
+
+def _colors(name: str) -> tuple[str, str]:
+    return (BLUE, _SECOND) if name.startswith("fillstream") else (FAINT, "#d3dae2")
