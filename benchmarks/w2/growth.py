@@ -3,7 +3,7 @@
 One installation gets more and more orders that stay open. At each size whole orders are played and their cost is taken.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
@@ -58,13 +58,14 @@ class _Growing:
             self.order_kib = (self.resident_mib - before_mib) * 1_024 / grown
 
 
-def measure(steps: Sequence[Step]) -> list[Result]:
-    """Takes the *steps*: one result for each that plays orders, each that kills, and one for memory."""
+def measure(steps: Sequence[Step], tell: Callable[[str], object]) -> list[Result]:
+    """Takes the *steps*, telling which: one result for each that plays orders, each that kills, and one for memory."""
     with installed(_USERS) as installation:
         growing = _Growing(installation, installation.start_worker())
         installation.await_read()
         installation.play(installation.following(_WARM_UP_ORDERS))
         for step in steps:
+            tell(f"W2: {step.open_orders:,} open orders")
             growing.take(step)
         installation.stop_workers()
         faults = examine(installation.settings, _USERS, installation.lots).faults()
@@ -87,7 +88,7 @@ def _costs(costs: dict[int, Spent]) -> list[Result]:
             work="W2 open orders",
             variant=f"{open_orders:,} open orders",
             cpu_s_per_100k=spent.cpu_us_per_order / 10,
-            detail={"open_orders": open_orders, "ratio_to_fewest": spent.cpu_us_per_order / smallest},
+            detail={"ratio_to_fewest": spent.cpu_us_per_order / smallest},
         )
         for open_orders, spent in costs.items()
     ]
@@ -97,10 +98,9 @@ def _recoveries(recoveries: dict[int, Recovery]) -> list[Result]:
     return [
         Result(
             work="recovery",
-            variant=f"{recovery.rows / 1e6:.1f} million rows",
+            variant=f"{open_orders:,} open orders",
             recovery_s=recovery.seconds,
             detail={
-                "open_orders": open_orders,
                 "rows": recovery.rows,
                 "restore_s": recovery.restore_s,
                 "restored_rows_per_second": recovery.rows / recovery.restore_s,

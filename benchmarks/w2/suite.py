@@ -1,7 +1,7 @@
 """Every measurement of W2, in the sizes that a quick run, a full one, or one that may take its time has room for."""
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import msgspec
@@ -30,6 +30,8 @@ class Sizes(msgspec.Struct, frozen=True, kw_only=True):
 
 _WIDTH: Final = 140
 
+Tell = Callable[[str], object]
+
 _FLAT: Final = (
     Step(open_orders=1_000, measured=10_000),
     Step(open_orders=10_000, measured=10_000),
@@ -57,28 +59,32 @@ FULL_SIZE: Final = msgspec.structs.replace(
 )
 
 
-def measure(quick: bool, *, full_size: bool = False) -> list[Result]:
-    """All results. A *full_size* run, with five million rows, wants half an hour and 8 GiB more than a full one."""
-    return list(_measured(QUICK if quick else FULL_SIZE if full_size else FULL))
+def measure(quick: bool, tell: Tell = lambda _: None, *, full_size: bool = False) -> list[Result]:
+    """All results; *tell* is told what comes next. A *full_size* run wants half an hour more than a full one."""
+    return list(_measured(QUICK if quick else FULL_SIZE if full_size else FULL, tell))
 
 
-def _measured(sizes: Sizes) -> Iterator[Result]:
+def _measured(sizes: Sizes, tell: Tell) -> Iterator[Result]:
+    tell(f"W2: {sizes.orders:,} whole orders")
     yield throughput.rates("W2", "fillstream, 1 worker", sizes.orders, sizes.rounds, Setting())
-    yield from growth.measure(sizes.steps)
-    yield from _users(sizes)
+    yield from growth.measure(sizes.steps, tell)
+    yield from _users(sizes, tell)
     for workers, partitions in sizes.workers:
         variant = f"{workers} worker{'s' * (workers > 1)}, {partitions} partitions"
+        tell(f"W2: {variant}")
         yield throughput.rates(
             "scale", variant, sizes.workers_orders, 1, Setting(workers=workers, partitions=partitions)
         )
     if sizes.rebalance:
+        tell("W2: workers come and go")
         yield from scale.rebalance()
 
 
-def _users(sizes: Sizes) -> Iterator[Result]:
+def _users(sizes: Sizes, tell: Tell) -> Iterator[Result]:
     """The cost of an order with few users, with many, and what the one is to the other."""
     fewest: float | None = None
     for users in sizes.users:
+        tell(f"W2: {users:,} users")
         result = throughput.rates("W2 users", f"{users:,} users", sizes.users_orders, 1, Setting(users=users))
         cost = result.cpu_s_per_100k or 0.0
         fewest = fewest or cost
@@ -115,7 +121,7 @@ def main() -> int:
     options.add_argument("--quick", action="store_true", help="about a minute, with figures to match")
     options.add_argument("--full-size", action="store_true", help="up to a million open orders and five million rows")
     chosen = options.parse_args()
-    found = measure(chosen.quick, full_size=chosen.full_size)
+    found = measure(chosen.quick, print, full_size=chosen.full_size)
     results.write(found)
     show(found, Console(width=_WIDTH))
     return 0 if all(result.verified for result in found) else 1

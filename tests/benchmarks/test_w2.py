@@ -82,6 +82,13 @@ def test_a_record_that_is_there_twice_is_noticed(written, what, which):
     assert written.faults()
 
 
+@pytest.mark.parametrize("what", ["events", "entries"])
+def test_what_is_written_twice_in_a_row_is_called_so(written, what):
+    records = getattr(written, what)
+    records.insert(20, records[20])
+    assert any("comes twice" in fault for fault in written.faults())
+
+
 @pytest.mark.parametrize("change", [{"filled_quantity": 1}, {"fee": 1}, {"user_id": "user-000099"}, {"status": None}])
 def test_a_fill_that_is_not_the_venues_is_noticed(written, change):
     written.events[-1] = replace(written.events[-1], **change)
