@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from domain import decision, ids, ledger, money, moves, refusals
 from domain.decision import Cause, Decision
 from domain.instruments import Instrument
-from domain.lifecycle import TERMINAL, Trigger, after
+from domain.lifecycle import CANCELED, NEW, PAUSED, PENDING_CANCEL, TERMINAL, UNKNOWN, Trigger, after
 from domain.messages import (
     AmendOrder,
     Answer,
@@ -23,7 +23,6 @@ from domain.messages import (
     Evidence,
     Operation,
     OrderCommand,
-    OrderStatus,
     PauseOrder,
     PlaceOrder,
     ResumeOrder,
@@ -33,10 +32,11 @@ from domain.messages import (
     TransferDirection,
 )
 from domain.reasons import Reason
-from domain.state import AfterCancel, FirstAnswer, Order
+from domain.state import NOTHING, AfterCancel, FirstAnswer, Order
 
 IDENTIFIER_LENGTH_MAX: Final = 64
 ASSET_LENGTH_MAX: Final = 16
+_BUY: Final = Side.BUY
 #: A user's balance stays this many times below what ``decimal(38, 18)`` holds, so that sums over users fit too.
 BALANCE_HEADROOM: Final = 10**6
 
@@ -111,51 +111,51 @@ def place(d: Decision, command: OrderCommand, place_: PlaceOrder, available: int
 
 def reserve_asset(place_: PlaceOrder, instrument: Instrument) -> str:
     """The asset that an order would reserve: what it gives."""
-    return instrument.quote if place_.side is Side.BUY else instrument.base
+    return instrument.quote if place_.side is _BUY else instrument.base
 
 
 def new_order(command: OrderCommand, place_: PlaceOrder, instrument: Instrument, cause: Cause) -> Order:
-    """The order that *place_* asks for, NEW, with nothing reserved yet."""
+    """The order that *place_* asks for, NEW, with nothing reserved yet. Built by position: see ``Decision.note``."""
     return Order(
-        order_id=place_.order_id,
-        user_id=command.user_id,
-        command_id=command.command_id,
-        venue=place_.venue,
-        symbol=place_.symbol,
-        side=place_.side,
-        order_type=place_.order_type,
-        quantity=place_.quantity,
-        price=place_.price,
-        stop_price=place_.stop_price,
-        max_cost=place_.max_cost,
-        time_in_force=place_.time_in_force,
-        good_till=place_.good_till,
-        post_only=place_.post_only,
-        expires_at=command.expires_at,
-        status=OrderStatus.NEW,
-        after_cancel=AfterCancel.NOTHING,
-        amend_quantity=None,
-        amend_price=None,
-        attempt=1,
-        sequence=0,
-        request_sequence=0,
-        reserve_asset=reserve_asset(place_, instrument),
-        reserved=0,
-        filled_quantity=0,
-        filled_cost=0,
-        attempt_filled=0,
-        attempt_cumulative=None,
-        closing=None,
-        venue_order_id=None,
-        trade_ids=(),
-        evidence=None,
-        reason=None,
-        unknown_since=None,
-        looks=0,
-        timer_at=0,
-        accepted_offset=cause.offset,
-        created_at=cause.now,
-        updated_at=cause.now,
+        place_.order_id,
+        command.user_id,
+        command.command_id,
+        place_.venue,
+        place_.symbol,
+        place_.side,
+        place_.order_type,
+        place_.quantity,
+        place_.price,
+        place_.stop_price,
+        place_.max_cost,
+        place_.time_in_force,
+        place_.good_till,
+        place_.post_only,
+        command.expires_at,
+        NEW,
+        NOTHING,  # after_cancel
+        None,  # amend_quantity
+        None,  # amend_price
+        1,  # attempt
+        0,  # sequence
+        0,  # request_sequence
+        reserve_asset(place_, instrument),
+        0,  # reserved
+        0,  # filled_quantity
+        0,  # filled_cost
+        0,  # attempt_filled
+        None,  # attempt_cumulative
+        None,  # closing
+        None,  # venue_order_id
+        (),  # trade_ids
+        None,  # evidence
+        None,  # reason
+        None,  # unknown_since
+        0,  # looks
+        0,  # timer_at
+        cause.offset,  # accepted_offset
+        cause.now,  # created_at
+        cause.now,  # updated_at
     )
 
 
@@ -195,14 +195,14 @@ def cancel(d: Decision, order: Order, command_id: str | None) -> Order | Reason:
     was = order.status
     status = after(was, Trigger.CANCEL)
     assert status is not None, f"{was} can't be canceled"
-    if status is OrderStatus.CANCELED:  # paused: nothing is at the venue
+    if status is CANCELED:  # paused: nothing is at the venue
         order = d.note(
             replace(order, after_cancel=AfterCancel.CANCEL), EventKind.CANCEL_REQUESTED, command_id=command_id
         )
         return moves.end(d, order, status, Evidence.DECISION, None)
     order = replace(order, status=status, after_cancel=AfterCancel.CANCEL, amend_quantity=None, amend_price=None)
     order = d.note(order, EventKind.CANCEL_REQUESTED, command_id=command_id)
-    return order if was is OrderStatus.PENDING_CANCEL else moves.cancel_at_venue(d, order)
+    return order if was is PENDING_CANCEL else moves.cancel_at_venue(d, order)
 
 
 def cancel_all(d: Decision, command: OrderCommand, asked: CancelAllOrders, orders: Sequence[Order]) -> None:
@@ -227,9 +227,9 @@ def cancel_all(d: Decision, command: OrderCommand, asked: CancelAllOrders, order
 
 def _unmovable(order: Order) -> Reason | None:
     """Why *order* can't be paused or amended just now, or None."""
-    if order.status is OrderStatus.UNKNOWN:
+    if order.status is UNKNOWN:
         return Reason.ORDER_OUTCOME_UNKNOWN
-    if order.status is OrderStatus.PENDING_CANCEL or order.closing is not None:
+    if order.status is PENDING_CANCEL or order.closing is not None:
         return Reason.ORDER_PENDING_CANCEL
     if order.attempt >= ids.ATTEMPT_MAX:
         return Reason.ATTEMPTS_EXHAUSTED
@@ -238,7 +238,7 @@ def _unmovable(order: Order) -> Reason | None:
 
 def pause(d: Decision, order: Order, command_id: str) -> Order | Reason:
     """Takes *order* off the venue and keeps the rest here, reserved."""
-    if order.status is OrderStatus.PAUSED:
+    if order.status is PAUSED:
         return Reason.ORDER_ALREADY_PAUSED
     reason = _unmovable(order)
     if reason is not None:
@@ -249,7 +249,7 @@ def pause(d: Decision, order: Order, command_id: str) -> Order | Reason:
 
 def resume(d: Decision, order: Order, command: OrderCommand) -> Order | Reason:
     """Sends what is left of a paused order; the command's deadline becomes the order's."""
-    if order.status is not OrderStatus.PAUSED:
+    if order.status is not PAUSED:
         return Reason.ORDER_NOT_PAUSED
     if order.attempt >= ids.ATTEMPT_MAX:
         return Reason.ATTEMPTS_EXHAUSTED
@@ -268,7 +268,7 @@ def amend(d: Decision, order: Order, asked: AmendOrder, command: OrderCommand, a
     if reason is not None:
         return reason
     amended = replace(order, quantity=asked.quantity or order.quantity, price=asked.price or order.price)
-    paused, command_id = order.status is OrderStatus.PAUSED, command.command_id
+    paused, command_id = order.status is PAUSED, command.command_id
     need = decision.reserve_needed(amended, d.instrument(order))
     more = (need if paused else max(need, _reserve_meanwhile(d, order, amended))) - order.reserved
     if more > available:

@@ -23,6 +23,11 @@ from domain.messages import (
 from domain.state import Order
 
 SECOND_US: Final = 1_000_000
+_ACCEPTED: Final = Answer.ACCEPTED
+_BUY: Final = Side.BUY
+_GTC: Final = TimeInForce.GTC
+_GTD: Final = TimeInForce.GTD
+_PLACE: Final = Operation.PLACE
 
 
 class Cause(Message, frozen=True):
@@ -122,7 +127,7 @@ class Decision:
             len(self.events),
             cause.now,
             kind,
-            None if command_id is None else Answer.ACCEPTED,
+            None if command_id is None else _ACCEPTED,
             command_id,
             reason,
             None,  # first_answer, and two more of a repeat
@@ -201,7 +206,7 @@ class Decision:
                 order.stop_price,
                 time_in_force,
                 order.post_only,
-                deadline(order) if operation is Operation.PLACE else None,
+                deadline(order) if operation is _PLACE else None,
             )
         )
         return order
@@ -250,8 +255,8 @@ def terms(order: Order, instrument: instruments.Instrument) -> tuple[OrderType, 
     one: ``max_cost`` is a promise, and a market order would break it in a thin book. Good-till-date is kept by a timer
     here, since not every venue has it.
     """
-    time_in_force = TimeInForce.GTC if order.time_in_force is TimeInForce.GTD else order.time_in_force
-    if order.side is Side.BUY and order.max_cost is not None:
+    time_in_force = _GTC if order.time_in_force is _GTD else order.time_in_force
+    if order.side is _BUY and order.max_cost is not None:
         limit = collar(order.reserved, leaves(order), instrument)
         if order.order_type is OrderType.MARKET:
             whole = time_in_force is TimeInForce.FOK
@@ -268,7 +273,7 @@ def collar(budget: int, quantity: int, instrument: instruments.Instrument) -> in
 
 def reserve_needed(order: Order, instrument: instruments.Instrument) -> int:
     """What must be held for the rest of *order*: the worst case, fee included, in its reserve asset."""
-    if order.side is Side.SELL:
+    if order.side is not _BUY:
         return leaves(order)
     if order.price is None:
         return order.reserved

@@ -6,12 +6,16 @@ venue charged, ``treasury`` is where money comes from and goes to.
 """
 
 from collections.abc import Iterable
+from typing import Final
 
 from domain import money
 from domain.messages import Account, Liquidity, Message, Posting, Side
 from domain.state import Balance, Order
 
-TREASURY = "treasury"
+TREASURY: Final = "treasury"
+_AVAILABLE: Final = Account.AVAILABLE
+_RESERVED: Final = Account.RESERVED
+_BUY: Final = Side.BUY
 
 
 class Fill(Message, frozen=True):
@@ -40,8 +44,8 @@ def fees(venue: str) -> str:
 def credit(user_id: str, asset: str, amount: int) -> tuple[Posting, ...]:
     """The treasury gives *amount* to the user; a negative one goes back."""
     return (
-        Posting(TREASURY, Account.AVAILABLE, asset, -amount),
-        Posting(user(user_id), Account.AVAILABLE, asset, amount),
+        Posting(TREASURY, _AVAILABLE, asset, -amount),
+        Posting(user(user_id), _AVAILABLE, asset, amount),
     )
 
 
@@ -49,8 +53,8 @@ def reserve(user_id: str, asset: str, amount: int) -> tuple[Posting, ...]:
     """Moves *amount* from available to reserved; a negative one is a release."""
     owner = user(user_id)
     return (
-        Posting(owner, Account.AVAILABLE, asset, -amount),
-        Posting(owner, Account.RESERVED, asset, amount),
+        Posting(owner, _AVAILABLE, asset, -amount),
+        Posting(owner, _RESERVED, asset, amount),
     )
 
 
@@ -63,7 +67,7 @@ def settle(order: Order, fill: Fill, base: str, quote: str) -> tuple[tuple[Posti
     venue's own coin) the house bears it.
     """
     cost = money.multiply(fill.price, fill.quantity)
-    buying = order.side is Side.BUY
+    buying = order.side is _BUY
     given_asset, given = (quote, cost) if buying else (base, fill.quantity)
     taken_asset, taken = (base, fill.quantity) if buying else (quote, cost)
     fee_given = fill.fee if fill.fee_asset == given_asset else 0
@@ -72,22 +76,22 @@ def settle(order: Order, fill: Fill, base: str, quote: str) -> tuple[tuple[Posti
     from_reserve = max(0, min(order.reserved, due))
     owner, venue = user(order.user_id), clearing(order.venue)
     postings = [
-        Posting(owner, Account.RESERVED, given_asset, -from_reserve),
-        Posting(owner, Account.AVAILABLE, given_asset, from_reserve - due),
-        Posting(venue, Account.AVAILABLE, given_asset, given),
-        Posting(venue, Account.AVAILABLE, taken_asset, -taken),
-        Posting(owner, Account.AVAILABLE, taken_asset, taken - fee_taken),
-        Posting(fees(order.venue), Account.AVAILABLE, fill.fee_asset, fill.fee),
+        Posting(owner, _RESERVED, given_asset, -from_reserve),
+        Posting(owner, _AVAILABLE, given_asset, from_reserve - due),
+        Posting(venue, _AVAILABLE, given_asset, given),
+        Posting(venue, _AVAILABLE, taken_asset, -taken),
+        Posting(owner, _AVAILABLE, taken_asset, taken - fee_taken),
+        Posting(fees(order.venue), _AVAILABLE, fill.fee_asset, fill.fee),
     ]
     if fill.fee and not fee_given and not fee_taken:
-        postings.append(Posting(TREASURY, Account.AVAILABLE, fill.fee_asset, -fill.fee))
+        postings.append(Posting(TREASURY, _AVAILABLE, fill.fee_asset, -fill.fee))
     return tuple([p for p in postings if p.amount]), order.reserved - from_reserve
 
 
 def apply(balance: Balance, posting: Posting) -> Balance:
     """*balance* after *posting*."""
     owner, asset, available, reserved = balance.owner, balance.asset, balance.available, balance.reserved
-    if posting.account is Account.AVAILABLE:
+    if posting.account is _AVAILABLE:
         return Balance(owner, asset, available + posting.amount, reserved)
     return Balance(owner, asset, available, reserved + posting.amount)
 

@@ -4,20 +4,31 @@ from msgspec.structs import replace
 
 from domain import decision, ledger
 from domain.decision import Decision, Policy, leaves
-from domain.lifecycle import TERMINAL, Trigger, after
+from domain.lifecycle import (
+    CANCELED,
+    EXPIRED,
+    PAUSED,
+    PENDING_CANCEL,
+    PENDING_SUBMISSION,
+    REJECTED,
+    TERMINAL,
+    UNKNOWN,
+    Trigger,
+    after,
+)
 from domain.messages import EntryKind, EventKind, Evidence, Operation, OrderStatus
 from domain.reasons import Reason
-from domain.state import AfterCancel, Order
+from domain.state import NOTHING, AfterCancel, Order
 
 _END_EVENTS = {
-    OrderStatus.CANCELED: EventKind.ORDER_CANCELED,
-    OrderStatus.EXPIRED: EventKind.ORDER_EXPIRED,
-    OrderStatus.REJECTED: EventKind.ORDER_REJECTED,
+    CANCELED: EventKind.ORDER_CANCELED,
+    EXPIRED: EventKind.ORDER_EXPIRED,
+    REJECTED: EventKind.ORDER_REJECTED,
 }
 _END_TRIGGERS = {
-    OrderStatus.CANCELED: Trigger.LEFT_BOOK,
-    OrderStatus.EXPIRED: Trigger.EXPIRY,
-    OrderStatus.REJECTED: Trigger.VENUE_REJECTED,
+    CANCELED: Trigger.LEFT_BOOK,
+    EXPIRED: Trigger.EXPIRY,
+    REJECTED: Trigger.VENUE_REJECTED,
 }
 
 
@@ -38,13 +49,13 @@ def next_timer(d: Decision, order: Order) -> int:
     now, policy = d.cause.now, d.policy
     if order.status in TERMINAL:
         return order.updated_at + policy.order_retention_us
-    if order.status is OrderStatus.UNKNOWN or order.looks or owes_fills(order):
+    if order.status is UNKNOWN or order.looks or owes_fills(order):
         due = _next_look(policy, order, now)
-    elif order.status in (OrderStatus.PENDING_SUBMISSION, OrderStatus.PENDING_CANCEL):
+    elif order.status in (PENDING_SUBMISSION, PENDING_CANCEL):
         due = now + min(max(policy.patience_us, now - order.updated_at), policy.patience_us_max)
     else:
         due = 0
-    if order.good_till is None or order.after_cancel is not AfterCancel.NOTHING:
+    if order.good_till is None or order.after_cancel is not NOTHING:
         return due
     if order.good_till > now:
         return min(due or order.good_till, order.good_till)
@@ -57,9 +68,9 @@ def _next_look(policy: Policy, order: Order, now: int) -> int:
     """
     since = order.unknown_since or order.updated_at
     due, bound = now + _look_interval(policy, now - since), since + policy.unknown_bound_us
-    if order.status is OrderStatus.UNKNOWN and now < bound:
+    if order.status is UNKNOWN and now < bound:
         return min(due, bound)
-    if order.status is OrderStatus.UNKNOWN and order.looks:
+    if order.status is UNKNOWN and order.looks:
         return now + policy.look_interval_us
     return due
 
@@ -106,14 +117,14 @@ def place_again(
 
     With *command_id* the event is that command's answer.
     """
-    order = move(order, Trigger.RESUME if order.status is OrderStatus.PAUSED else Trigger.RESUBMIT)
+    order = move(order, Trigger.RESUME if order.status is PAUSED else Trigger.RESUBMIT)
     order = replace(
         order,
         attempt=order.attempt + new_attempt,
         attempt_filled=0 if new_attempt else order.attempt_filled,
         attempt_cumulative=None,
         closing=None,
-        after_cancel=AfterCancel.NOTHING,
+        after_cancel=NOTHING,
         venue_order_id=None,
         unknown_since=None,
         looks=0,
@@ -129,9 +140,9 @@ def past_sending(d: Decision, order: Order) -> bool:
 
 def end(d: Decision, order: Order, status: OrderStatus, evidence: Evidence, reason: str | None) -> Order:
     """Ends *order* as CANCELED, EXPIRED or REJECTED and gives back its reserve."""
-    paused = order.status is OrderStatus.PAUSED and status is OrderStatus.CANCELED
+    paused = order.status is PAUSED and status is CANCELED
     order = move(order, Trigger.CANCEL if paused else _END_TRIGGERS[status])
-    order = replace(order, evidence=evidence, reason=reason, after_cancel=AfterCancel.NOTHING, unknown_since=None)
+    order = replace(order, evidence=evidence, reason=reason, after_cancel=NOTHING, unknown_since=None)
     order = d.note(order, _END_EVENTS[status], evidence=evidence, reason=reason)
     return release(d, order, order.reserved, f"end of {order.order_id}")
 
@@ -153,23 +164,23 @@ def off_book(d: Decision, order: Order) -> Order:
     """Every fill is booked and the attempt is off the book: does what the cancel was for."""
     closing, evidence, reason = order.closing, order.evidence or Evidence.RESPONSE, order.reason
     assert closing is not None
-    if closing is OrderStatus.REJECTED and order.filled_quantity:
-        closing = OrderStatus.CANCELED  # an order that has traded was not rejected: its rest was
-    wanted = order.after_cancel if closing is OrderStatus.CANCELED else AfterCancel.NOTHING
+    if closing is REJECTED and order.filled_quantity:
+        closing = CANCELED  # an order that has traded was not rejected: its rest was
+    wanted = order.after_cancel if closing is CANCELED else NOTHING
     match wanted:
         case AfterCancel.PAUSE:
             return pause(d, order, evidence)
         case AfterCancel.AMEND:
             return amend(d, order, new_attempt=True)
         case AfterCancel.EXPIRE:
-            return end(d, order, OrderStatus.EXPIRED, evidence, Reason.GOOD_TILL_PASSED)
+            return end(d, order, EXPIRED, evidence, Reason.GOOD_TILL_PASSED)
         case AfterCancel.CANCEL | AfterCancel.NOTHING:  # pragma: no branch  # the last there is, as mypy checks
             return end(d, order, closing, evidence, reason)
 
 
 def pause(d: Decision, order: Order, evidence: Evidence) -> Order:
     """Nothing is at the venue: the order waits here, its reserve held."""
-    order = replace(move(order, Trigger.PAUSE_DONE), after_cancel=AfterCancel.NOTHING, evidence=evidence)
+    order = replace(move(order, Trigger.PAUSE_DONE), after_cancel=NOTHING, evidence=evidence)
     order = replace(order, unknown_since=None, looks=0, closing=None, attempt_cumulative=None)
     return d.note(order, EventKind.ORDER_PAUSED, evidence=evidence)
 
@@ -185,8 +196,8 @@ def amend(d: Decision, order: Order, *, new_attempt: bool) -> Order:
     )
     if not leaves(order):
         order = replace(order, quantity=order.filled_quantity)
-        return end(d, order, OrderStatus.CANCELED, order.evidence or Evidence.RESPONSE, Reason.ORDER_FILLED)
+        return end(d, order, CANCELED, order.evidence or Evidence.RESPONSE, Reason.ORDER_FILLED)
     if past_sending(d, order):
-        return end(d, order, OrderStatus.EXPIRED, Evidence.DECISION, Reason.DEADLINE_PASSED)
+        return end(d, order, EXPIRED, Evidence.DECISION, Reason.DEADLINE_PASSED)
     order = place_again(d, order, EventKind.ORDER_AMENDED, new_attempt=new_attempt)
     return trim(d, order, f"amendment of {order.order_id}")

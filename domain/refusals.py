@@ -1,9 +1,17 @@
 """Why the terms of an order are refused: the venue's grid and bounds, and ours. Money is looked at elsewhere."""
 
+from typing import Final
+
 from domain import decision, money
 from domain.instruments import Instrument
 from domain.messages import OrderType, PlaceOrder, Side, TimeInForce
 from domain.reasons import Reason
+
+_AT_ANY_PRICE: Final = (OrderType.MARKET, OrderType.STOP)
+_STOPPING: Final = (OrderType.STOP, OrderType.STOP_LIMIT)
+_RESTING: Final = (TimeInForce.GTC, TimeInForce.GTD)
+_SELL: Final = Side.SELL
+_GTD: Final = TimeInForce.GTD
 
 
 def of_place(order: PlaceOrder, instrument: Instrument, now: int) -> Reason | None:
@@ -43,7 +51,7 @@ def of_limit(price: int, quantity: int, instrument: Instrument) -> Reason | None
 
 
 def _refused_price(order: PlaceOrder, instrument: Instrument) -> Reason | None:
-    if order.order_type in (OrderType.MARKET, OrderType.STOP):
+    if order.order_type in _AT_ANY_PRICE:
         return None if order.price is None else Reason.PRICE_NOT_ALLOWED
     if order.price is None:
         return Reason.PRICE_REQUIRED
@@ -51,7 +59,7 @@ def _refused_price(order: PlaceOrder, instrument: Instrument) -> Reason | None:
 
 
 def _refused_stop_price(order: PlaceOrder, instrument: Instrument) -> Reason | None:
-    if order.order_type not in (OrderType.STOP, OrderType.STOP_LIMIT):
+    if order.order_type not in _STOPPING:
         return None if order.stop_price is None else Reason.STOP_PRICE_NOT_ALLOWED
     if order.stop_price is None:
         return Reason.STOP_PRICE_REQUIRED
@@ -66,7 +74,7 @@ def _refused_stop_price(order: PlaceOrder, instrument: Instrument) -> Reason | N
 
 def _refused_max_cost(order: PlaceOrder, instrument: Instrument) -> Reason | None:
     """A buy without a limit price must say what it may cost; nothing else may."""
-    if order.side is Side.SELL or order.price is not None:
+    if order.side is _SELL or order.price is not None:
         return None if order.max_cost is None else Reason.MAX_COST_NOT_ALLOWED
     if order.max_cost is None:
         return Reason.MAX_COST_REQUIRED
@@ -81,14 +89,13 @@ def _refused_max_cost(order: PlaceOrder, instrument: Instrument) -> Reason | Non
 
 
 def _refused_conditions(order: PlaceOrder, now: int) -> Reason | None:
-    if order.time_in_force is TimeInForce.GTD:
+    if order.time_in_force is _GTD:
         if order.good_till is None:
             return Reason.GOOD_TILL_REQUIRED
         if order.good_till <= now:
             return Reason.GOOD_TILL_PASSED
     elif order.good_till is not None:
         return Reason.GOOD_TILL_NOT_ALLOWED
-    resting = order.time_in_force in (TimeInForce.GTC, TimeInForce.GTD)
-    if order.post_only and not (order.order_type is OrderType.LIMIT and resting):
+    if order.post_only and not (order.order_type is OrderType.LIMIT and order.time_in_force in _RESTING):
         return Reason.POST_ONLY_NOT_ALLOWED
     return None

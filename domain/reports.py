@@ -11,14 +11,28 @@ from msgspec.structs import replace
 
 from domain import decision, ledger, money, moves
 from domain.decision import DeadInput, Decision, leaves
-from domain.lifecycle import LIVE, TERMINAL, Trigger, after
+from domain.lifecycle import (
+    CANCELED,
+    EXPIRED,
+    LIVE,
+    OPEN,
+    PARTIALLY_FILLED,
+    PAUSED,
+    PENDING_CANCEL,
+    PENDING_SUBMISSION,
+    REJECTED,
+    TERMINAL,
+    UNKNOWN,
+    Trigger,
+    after,
+)
 from domain.messages import EntryKind, EventKind, Evidence, Operation, OrderStatus, ReportKind, VenueReport
 from domain.reasons import Reason
-from domain.state import AfterCancel, Order
+from domain.state import NOTHING, AfterCancel, Order
 
 #: The most units that a fill may claim; beyond it a price times a quantity would not fit the ledger's columns.
 FILL_AMOUNT_MAX: Final = money.AMOUNT_MAX // 10**3
-_AT_VENUE: Final = LIVE - {OrderStatus.PAUSED}
+_AT_VENUE: Final = LIVE - {PAUSED}
 
 
 def interpret(d: Decision, report: VenueReport, attempt: int, order: Order | None) -> None:
@@ -29,7 +43,7 @@ def interpret(d: Decision, report: VenueReport, attempt: int, order: Order | Non
         return
     if report.kind is ReportKind.FILL:
         changed = fill(d, report, attempt, order)
-    elif attempt != order.attempt or order.status in TERMINAL or order.status is OrderStatus.PAUSED:
+    elif attempt != order.attempt or order.status in TERMINAL or order.status is PAUSED:
         return  # old news: only trades of earlier attempts and ended orders matter
     else:
         changed = _INTERPRETERS[report.kind](d, report, order)
@@ -58,16 +72,16 @@ def fill(d: Decision, report: VenueReport, attempt: int, order: Order) -> Order 
         return order
     if order.closing is not None and not moves.owes_fills(order):
         return moves.off_book(d, order)
-    return _proven(d, order) if was is OrderStatus.UNKNOWN and current else order
+    return _proven(d, order) if was is UNKNOWN and current else order
 
 
 def _traded(order: Order, *, current: bool) -> Order:
     """*order* in its status after a trade of the *current* attempt, or of an earlier one."""
     if not leaves(order):
         return moves.move(order, Trigger.LAST_FILL)
-    if not current and order.status in (OrderStatus.PENDING_SUBMISSION, OrderStatus.UNKNOWN):
+    if not current and order.status in (PENDING_SUBMISSION, UNKNOWN):
         return order  # which proves nothing of the current one
-    carried = order.status is OrderStatus.UNKNOWN and order.after_cancel is not AfterCancel.NOTHING
+    carried = order.status is UNKNOWN and order.after_cancel is not NOTHING
     return moves.move(order, Trigger.CANCEL_CARRIED_OVER if carried else Trigger.PARTIAL_FILL)
 
 
@@ -76,7 +90,7 @@ def _complete(d: Decision, order: Order, *, at_venue: bool) -> Order:
     is canceled: it could only overfill.
     """
     order = moves.release(d, order, order.reserved, f"end of {order.order_id}")
-    order = replace(order, after_cancel=AfterCancel.NOTHING, unknown_since=None)
+    order = replace(order, after_cancel=NOTHING, unknown_since=None)
     return moves.cancel_at_venue(d, order) if at_venue else order
 
 
@@ -120,16 +134,16 @@ def _acknowledged(d: Decision, report: VenueReport, order: Order) -> Order | Non
     order = replace(order, venue_order_id=report.venue_order_id or order.venue_order_id)
     if seen > order.attempt_filled:
         order = replace(order, attempt_cumulative=seen)  # fills are on their way; a timer asks if they don't come
-    if order.status in (OrderStatus.UNKNOWN, OrderStatus.PENDING_SUBMISSION):
+    if order.status in (UNKNOWN, PENDING_SUBMISSION):
         order = d.note(moves.move(order, _opening(order)), EventKind.ORDER_OPENED, evidence=report.evidence)
         return _proven(d, order)
-    if order.status is OrderStatus.PENDING_CANCEL and report.operation is Operation.QUERY and order.closing is None:
+    if order.status is PENDING_CANCEL and report.operation is Operation.QUERY and order.closing is None:
         return moves.cancel_at_venue(d, order)  # still on the book: the cancel has been lost
     return order
 
 
 def _opening(order: Order) -> Trigger:
-    if order.after_cancel is not AfterCancel.NOTHING:
+    if order.after_cancel is not NOTHING:
         return Trigger.CANCEL_CARRIED_OVER
     return Trigger.ACKNOWLEDGED_PARTIAL if order.filled_quantity else Trigger.ACKNOWLEDGED
 
@@ -137,22 +151,22 @@ def _opening(order: Order) -> Trigger:
 def _proven(d: Decision, order: Order) -> Order:
     """The outcome is no longer unknown; a cancel that was wanted meanwhile is sent now."""
     order = replace(order, unknown_since=None, looks=0)
-    return order if order.after_cancel is AfterCancel.NOTHING else moves.cancel_at_venue(d, order)
+    return order if order.after_cancel is NOTHING else moves.cancel_at_venue(d, order)
 
 
 def _rejected(d: Decision, report: VenueReport, order: Order) -> Order | None:
-    on_book = order.status in (OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED)
+    on_book = order.status in (OPEN, PARTIALLY_FILLED)
     if order.closing is not None or (on_book and report.evidence is Evidence.RESPONSE):
         return None  # an answer that came late; yet some venues accept first, and refuse later
     reason = report.reason or Reason.VENUE_REFUSED
-    return moves.leave_book(d, order, OrderStatus.REJECTED, order.attempt_filled, report.evidence, reason)
+    return moves.leave_book(d, order, REJECTED, order.attempt_filled, report.evidence, reason)
 
 
 def _not_sent(d: Decision, report: VenueReport, order: Order) -> Order | None:
-    if order.status in (OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED) or _arrived(order):
+    if order.status in (OPEN, PARTIALLY_FILLED) or _arrived(order):
         return None
     canceled = report.reason == Reason.CANCELED_BEFORE_SENDING
-    closing = OrderStatus.CANCELED if canceled else OrderStatus.EXPIRED
+    closing = CANCELED if canceled else EXPIRED
     return moves.leave_book(d, order, closing, order.attempt_filled, report.evidence, report.reason)
 
 
@@ -160,7 +174,7 @@ def _unknown(d: Decision, report: VenueReport, order: Order) -> Order | None:
     """The placement may or may not have happened: the reserve stays, and the venue is asked until there is proof."""
     if _arrived(order):
         return None
-    if order.status is OrderStatus.UNKNOWN:  # said again, so perhaps sent only now: the wait begins anew
+    if order.status is UNKNOWN:  # said again, so perhaps sent only now: the wait begins anew
         return replace(order, unknown_since=d.cause.now, looks=0)
     status = after(order.status, Trigger.OUTCOME_LOST)
     return None if status is None else _lost(d, replace(order, status=status), report)
@@ -189,7 +203,7 @@ def _not_found(d: Decision, report: VenueReport, order: Order) -> Order | None:
     asked_at = report.requested_at or 0
     if _arrived(order) or asked_at <= order.updated_at:
         return None
-    if order.status is not OrderStatus.UNKNOWN:
+    if order.status is not UNKNOWN:
         status = after(order.status, Trigger.OUTCOME_LOST)
         return None if status is None else _lost(d, replace(order, status=status), report)
     if asked_at < (order.unknown_since or order.updated_at) + d.policy.unknown_bound_us:
@@ -203,16 +217,16 @@ def _never_placed(d: Decision, order: Order) -> Order:
     order = replace(order, evidence=Evidence.QUERY, reason=Reason.NEVER_PLACED)
     match order.after_cancel:
         case AfterCancel.CANCEL:
-            return moves.end(d, order, OrderStatus.CANCELED, Evidence.QUERY, Reason.NEVER_PLACED)
+            return moves.end(d, order, CANCELED, Evidence.QUERY, Reason.NEVER_PLACED)
         case AfterCancel.EXPIRE:
-            return moves.end(d, order, OrderStatus.EXPIRED, Evidence.QUERY, Reason.GOOD_TILL_PASSED)
+            return moves.end(d, order, EXPIRED, Evidence.QUERY, Reason.GOOD_TILL_PASSED)
         case AfterCancel.PAUSE:
             return moves.pause(d, order, Evidence.QUERY)
         case AfterCancel.AMEND:
             return moves.amend(d, order, new_attempt=False)
         case AfterCancel.NOTHING:  # pragma: no branch  # the last there is, as mypy checks
             if moves.past_sending(d, order):
-                return moves.end(d, order, OrderStatus.EXPIRED, Evidence.QUERY, Reason.NEVER_PLACED)
+                return moves.end(d, order, EXPIRED, Evidence.QUERY, Reason.NEVER_PLACED)
             return moves.place_again(d, order, EventKind.ORDER_RESUBMITTED, new_attempt=False)
 
 
@@ -220,11 +234,11 @@ def _never_placed(d: Decision, order: Order) -> Order:
 
 
 def _canceled(d: Decision, report: VenueReport, order: Order) -> Order | None:
-    return _left_book(d, report, order, OrderStatus.CANCELED)
+    return _left_book(d, report, order, CANCELED)
 
 
 def _expired(d: Decision, report: VenueReport, order: Order) -> Order | None:
-    return _left_book(d, report, order, OrderStatus.EXPIRED)
+    return _left_book(d, report, order, EXPIRED)
 
 
 def _left_book(d: Decision, report: VenueReport, order: Order, closing: OrderStatus) -> Order | None:
@@ -245,7 +259,7 @@ def _cancel_rejected(d: Decision, report: VenueReport, order: Order) -> Order | 
 
     Only the answer to the last request counts: an older one is about a cancel that has been tried again, or undone.
     """
-    if order.status is not OrderStatus.PENDING_CANCEL or order.closing is not None:
+    if order.status is not PENDING_CANCEL or order.closing is not None:
         return None
     if report.request_id not in (None, decision.request_id(order, d.cause.partition)):
         return None
@@ -256,9 +270,7 @@ def _cancel_rejected(d: Decision, report: VenueReport, order: Order) -> Order | 
             return replace(order, looks=order.looks + 1)  # it was there: a look that lags, or one that lies
         return _lost(d, moves.move(order, Trigger.OUTCOME_LOST), report)
     trigger = Trigger.CANCEL_FAILED_PARTIAL if order.filled_quantity else Trigger.CANCEL_FAILED
-    order = replace(
-        moves.move(order, trigger), after_cancel=AfterCancel.NOTHING, amend_quantity=None, amend_price=None, looks=0
-    )
+    order = replace(moves.move(order, trigger), after_cancel=NOTHING, amend_quantity=None, amend_price=None, looks=0)
     order = d.note(order, EventKind.CANCEL_REJECTED, evidence=report.evidence, reason=report.reason)
     return moves.trim(d, order, f"failed cancel of {order.order_id}") if leaves(order) else order
 

@@ -1,6 +1,7 @@
 """What the tables keep: orders, balances, first answers, and how far each input has been read."""
 
 from enum import StrEnum
+from typing import Final
 
 from domain.messages import Answer, Evidence, Message, OrderStatus, OrderType, Side, TimeInForce
 
@@ -13,6 +14,9 @@ class AfterCancel(StrEnum):
     PAUSE = "PAUSE"
     AMEND = "AMEND"
     EXPIRE = "EXPIRE"
+
+
+NOTHING: Final = AfterCancel.NOTHING
 
 
 class Order(Message, frozen=True):

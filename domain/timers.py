@@ -4,12 +4,12 @@ from msgspec.structs import replace
 
 from domain import moves
 from domain.decision import Decision
-from domain.lifecycle import TERMINAL, Trigger
-from domain.messages import EventKind, Evidence, Operation, OrderStatus
+from domain.lifecycle import EXPIRED, OPEN, PARTIALLY_FILLED, PAUSED, TERMINAL, Trigger
+from domain.messages import EventKind, Evidence, Operation
 from domain.reasons import Reason
-from domain.state import AfterCancel, Order
+from domain.state import NOTHING, AfterCancel, Order
 
-_RESTING = (OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED)
+_RESTING = (OPEN, PARTIALLY_FILLED)
 
 
 def due(order: Order, now: int) -> bool:
@@ -24,9 +24,9 @@ def forgettable(order: Order) -> bool:
 
 def remind(d: Decision, order: Order) -> None:
     """Does what is due for an *order* that has not ended."""
-    expiring = moves.good_till_passed(d, order) and order.after_cancel is AfterCancel.NOTHING
-    if expiring and order.status is OrderStatus.PAUSED:
-        return moves.keep(d, moves.end(d, order, OrderStatus.EXPIRED, Evidence.DECISION, Reason.GOOD_TILL_PASSED))
+    expiring = moves.good_till_passed(d, order) and order.after_cancel is NOTHING
+    if expiring and order.status is PAUSED:
+        return moves.keep(d, moves.end(d, order, EXPIRED, Evidence.DECISION, Reason.GOOD_TILL_PASSED))
     if expiring and order.status in _RESTING and order.closing is None:
         order = replace(moves.move(order, Trigger.CANCEL), after_cancel=AfterCancel.EXPIRE)
         order = d.note(order, EventKind.CANCEL_REQUESTED, reason=Reason.GOOD_TILL_PASSED)
