@@ -36,9 +36,8 @@ fmt: $(STAMP) ## Format, and mend what the linter can
 	@$(BIN)/ruff check --fix-only --quiet .
 	@$(BIN)/ruff format .
 
-bench: setup ## Measure throughput, latency, memory and restart of a worker
-	@$(BIN)/python -m benchmarks.lane
-	@$(BIN)/python -m benchmarks.worker
+bench: setup ## Measure how fast it is, Kafka Streams and others beside it; QUICK=1 for less of everything
+	@$(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(ARGS)
 
 # The locks pin every dependency by hash. pip says what it does only where it fails.
 $(STAMP): requirements-dev.lock pyproject.toml

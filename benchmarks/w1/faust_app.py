@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -86,6 +87,42 @@ class OrderState(faust.Record, include_metadata=False):  # type: ignore[misc,cal
     ts: int
 
 
+async def reserve(stream: Any, tables: Mapping[str, faust.Table], events: Any, requests: Any) -> None:
+    """The agent."""
+    seen, balances, orders = (tables[name] for name in place.TABLES)
+    async for command in stream:
+        once = f"{command.user_id}|{command.order_id}"
+        if once in seen:
+            continue
+        seen[once] = 1
+        base, quote = command.symbol.split("-")
+        asset = quote if command.side == "BUY" else base
+        account = f"{command.user_id}|{asset}"
+        balance = balances.get(account) or Balance(rules.START, 0)
+        cost = int(Decimal(command.price) * Decimal(command.quantity) * 10**rules.SCALE)
+        accepted = balance.available >= cost
+        held = cost if accepted else 0
+        if accepted or account not in balances:
+            balance = balances[account] = Balance(balance.available - held, balance.reserved + held)
+        terms = command.asdict()
+        outcome = {"status": "ACCEPTED" if accepted else "REJECTED", "asset": asset, "reserved": held}
+        orders[command.order_id] = OrderState(**{name: terms[name] for name in rules.ORDER_TERMS}, **outcome)
+        event = OrderEvent(
+            event_id=f"e-{command.order_id}",
+            available=balance.available,
+            **{name: terms[name] for name in rules.EVENT_TERMS},
+            **outcome,
+        )
+        await events.send(key=command.user_id, value=event)
+        if accepted:
+            request = VenueRequest(
+                request_id=f"r-{command.order_id}",
+                venue=rules.VENUES[command.symbol],
+                **{name: terms[name] for name in rules.ORDER_TERMS},
+            )
+            await requests.send(key=command.user_id, value=request)
+
+
 def application(where: place.Place) -> faust.App:
     for schema in ("place_order", "order_event", "venue_request"):
         codecs.register(schema, Avro(schema))
@@ -103,47 +140,15 @@ def application(where: place.Place) -> faust.App:
         consumer_auto_offset_reset="earliest",
     )
     texts = {"key_type": str, "key_serializer": "raw"}
-    commands = app.topic(where.commands, value_type=PlaceOrder, **texts)
     events = app.topic(where.events, value_type=OrderEvent, **texts)
     requests = app.topic(where.requests, value_type=VenueRequest, **texts)
-    seen = app.Table("seen", partitions=4)
-    balances = app.Table("balances", value_type=Balance, partitions=4)
-    orders = app.Table("orders", value_type=OrderState, partitions=4)
+    rows = {"seen": int, "balances": Balance, "orders": OrderState}
+    tables = {name: app.Table(name, value_type=row, partitions=4) for name, row in rows.items()}
 
-    async def reserve(stream: Any) -> None:
-        async for command in stream:
-            once = f"{command.user_id}|{command.order_id}"
-            if once in seen:
-                continue
-            seen[once] = 1
-            base, quote = command.symbol.split("-")
-            asset = quote if command.side == "BUY" else base
-            account = f"{command.user_id}|{asset}"
-            balance = balances.get(account) or Balance(rules.START, 0)
-            cost = int(Decimal(command.price) * Decimal(command.quantity) * 10**rules.SCALE)
-            accepted = balance.available >= cost
-            held = cost if accepted else 0
-            if accepted or account not in balances:
-                balance = balances[account] = Balance(balance.available - held, balance.reserved + held)
-            terms = command.asdict()
-            outcome = {"status": "ACCEPTED" if accepted else "REJECTED", "asset": asset, "reserved": held}
-            orders[command.order_id] = OrderState(**{name: terms[name] for name in rules.ORDER_TERMS}, **outcome)
-            event = OrderEvent(
-                event_id=f"e-{command.order_id}",
-                available=balance.available,
-                **{name: terms[name] for name in rules.EVENT_TERMS},
-                **outcome,
-            )
-            await events.send(key=command.user_id, value=event)
-            if accepted:
-                request = VenueRequest(
-                    request_id=f"r-{command.order_id}",
-                    venue=rules.VENUES[command.symbol],
-                    **{name: terms[name] for name in rules.ORDER_TERMS},
-                )
-                await requests.send(key=command.user_id, value=request)
+    @app.agent(app.topic(where.commands, value_type=PlaceOrder, **texts))  # type: ignore[untyped-decorator]
+    async def reserve_and_route(stream: Any) -> None:
+        await reserve(stream, tables, events, requests)
 
-    app.agent(commands)(reserve)
     return app
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 from benchmarks.w1 import rules
 from benchmarks.w1.codec import CODEC
 from benchmarks.w1.messages import Balance, OrderEvent, OrderState, PlaceOrder, Seen, Side, Status, VenueRequest
-from benchmarks.w1.place import Place
+from benchmarks.w1.place import TABLES, Place
 from domain.state import Position
 from runtime import telemetry
 from runtime.settings import Settings, load
@@ -38,63 +38,50 @@ def step(events: str, requests: str, rows: Callable[[str, int], Any]) -> Callabl
     """The work on a chunk, with the names of both outputs; *rows* gives a table's rows by its name and partition."""
     decode = CODEC.decoder(PlaceOrder)
     encode_event, encode_request = CODEC.encoder(OrderEvent), CODEC.encoder(VenueRequest)
-    venues, start = rules.VENUES, rules.START
+    start, buy, accepted, rejected = rules.START, Side.BUY, Status.ACCEPTED, Status.REJECTED
 
     def reserve(chunk: Chunk) -> None:
         emit, partition = chunk.emit, chunk.partition
-        seen, balances, orders = (rows(table, partition) for table in ("seen", "balances", "orders"))
+        seen, balances, orders = (rows(table, partition) for table in TABLES)
         for record in chunk.records:
-            command, key = decode(record.value), record.key
-            user, order, symbol, side, price = (
-                command.user_id,
-                command.order_id,
-                command.symbol,
-                command.side,
-                command.price,
-            )
-            type_, quantity, in_force, ts = command.type, command.quantity, command.time_in_force, command.ts
+            command = decode(record.value)
+            user, order = command.user_id, command.order_id
             once = f"{user}|{order}".encode()
             if seen.get(once) is not None:
                 continue
-            seen.put(once, Seen(ts))
-            base, _, quote = symbol.partition("-")
-            asset = quote if side is Side.BUY else base
+            seen.put(once, Seen(command.ts))
+            base, _, quote = command.symbol.partition("-")
+            asset = quote if command.side is buy else base
             account = f"{user}|{asset}".encode()
             balance = balances.get(account)
             available, reserved = (start, 0) if balance is None else (balance.available, balance.reserved)
-            held, status = cost(price, quantity), Status.ACCEPTED
+            held, status = cost(command.price, command.quantity), accepted
             if held > available:
-                held, status = 0, Status.REJECTED
+                held, status = 0, rejected
             available -= held
             if held or balance is None:
                 balances.put(account, Balance(available, reserved + held))
-            orders.put(
-                order.encode(),
-                OrderState(order, user, symbol, side, type_, price, quantity, in_force, status, asset, held, ts),
-            )
-            event = OrderEvent(
-                f"e-{order}",
-                command.command_id,
-                user,
-                order,
-                symbol,
-                side,
-                status,
-                price,
-                quantity,
-                asset,
-                held,
-                available,
-                ts,
-            )
-            emit(events, encode_event(event), key)
-            if status is Status.ACCEPTED:
-                request = VenueRequest(
-                    f"r-{order}", order, user, venues[symbol], symbol, side, type_, price, quantity, in_force, ts
-                )
-                emit(requests, encode_request(request), key)
+            orders.put(order.encode(), order_row(command, status, asset, held))
+            emit(events, encode_event(event(command, status, asset, held, available)), record.key)
+            if status is accepted:
+                emit(requests, encode_request(request(command)), record.key)
 
     return reserve
+
+
+def order_row(of: PlaceOrder, status: Status, asset: str, held: int) -> OrderState:
+    terms = (of.symbol, of.side, of.type, of.price, of.quantity, of.time_in_force)
+    return OrderState(of.order_id, of.user_id, *terms, status, asset, held, of.ts)
+
+
+def event(of: PlaceOrder, status: Status, asset: str, held: int, available: int) -> OrderEvent:
+    who = (f"e-{of.order_id}", of.command_id, of.user_id, of.order_id)
+    return OrderEvent(*who, of.symbol, of.side, status, of.price, of.quantity, asset, held, available, of.ts)
+
+
+def request(of: PlaceOrder) -> VenueRequest:
+    who = (f"r-{of.order_id}", of.order_id, of.user_id, rules.VENUES[of.symbol])
+    return VenueRequest(*who, of.symbol, of.side, of.type, of.price, of.quantity, of.time_in_force, of.ts)
 
 
 def build(place: Place, settings: Settings) -> App:
