@@ -34,7 +34,7 @@ _STEPS: Final = (
 )
 _FAULTS_SHOWN_MAX: Final = 20
 _BATCH_RECORDS: Final = 10_000
-_POLL_S: Final = 0.2
+_POLL_S: Final = 0.05
 _SILENT_S_MAX: Final = 20.0
 
 
@@ -203,7 +203,7 @@ def examine(settings: Settings, users: int, lots: Sequence[Lot]) -> Check:
 
 def read(settings: Settings, topic: str) -> Iterator[Message]:
     """Every committed record of *topic*, each partition in order. Raises TimeoutError if the broker falls silent."""
-    reader = Consumer(kafka.consumer(settings, "w2-check", enable_partition_eof=True))
+    reader = Consumer(kafka.consumer(settings, "w2-check", enable_partition_eof=True, fetch_wait_max_ms=10))
     try:
         reader.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in range(settings.partitions)])
         left, heard = settings.partitions, time.monotonic()

@@ -106,13 +106,19 @@ def show(found: list[Result], console: Console) -> None:
             _number(result.rss_mib, ",.0f"),
             _number(result.recovery_s, ".2f"),
             "yes" if result.verified else "NO",
-            "\n".join(f"{name} {_number(value, ',.5g')}" for name, value in result.detail.items()),
+            "\n".join(f"{name} {_detail(value)}" for name, value in result.detail.items()),
         )
     console.print(table)
 
 
-def _number(value: float | str | None, form: str) -> str:
-    return "" if value is None else value if isinstance(value, str) else format(value, form)
+def _number(value: float | None, form: str) -> str:
+    return "" if value is None else format(value, form)
+
+
+def _detail(value: float | str) -> str:
+    if isinstance(value, str):
+        return value
+    return f"{value:,.0f}" if value >= 1_000 else f"{value:.3g}"
 
 
 def main() -> int:
