@@ -1,6 +1,6 @@
 """Tables: rows held in memory, partition by partition, whose changes a chunk's transaction writes."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any, Final, Generic, NoReturn, TypeVar
 
@@ -28,13 +28,13 @@ class Fingerprint:
     XXH3 tells accidents apart (a record lost, altered, or of another time); it is no defence against forgers.
     """
 
-    __slots__ = ("_seed",)
+    __slots__ = ("seed",)
 
     def __init__(self, table: str) -> None:
-        self._seed = xxh3_64_intdigest(table.encode())
+        self.seed = xxh3_64_intdigest(table.encode())
 
     def __call__(self, key: bytes, value: bytes) -> int:
-        return xxh3_64_intdigest(value, xxh3_64_intdigest(key, self._seed))
+        return xxh3_64_intdigest(value, xxh3_64_intdigest(key, self.seed))
 
 
 def total(hashes: int) -> int:
@@ -50,14 +50,15 @@ class Rows(Generic[RowT]):
     is nothing to lock.
     """
 
-    __slots__ = ("__dict__", "_changed", "_class", "_decoded", "_fingerprint", "_stored", "digest")
+    __slots__ = ("__dict__", "_changed", "_decode", "_decoded", "_encode", "_fingerprint", "_stored", "digest")
 
-    #: Between rows and bytes; a subclass may name those of a codec for schemas of its own.
-    encode = staticmethod(codec.encode)
-    decode = staticmethod(codec.decode)
+    #: Who has the functions between rows and bytes; a subclass may name a codec for schemas of its own.
+    encoder = staticmethod(codec.encoder)
+    decoder = staticmethod(codec.decoder)
 
     def __init__(self, row: type[RowT], fingerprint: Fingerprint, restored: dict[bytes, bytes]) -> None:
-        self._class = row
+        self._encode: Callable[[RowT], bytes] = self.encoder(row)
+        self._decode: Callable[[bytes], RowT] = self.decoder(row)
         self._fingerprint = fingerprint
         self._stored = restored
         self._decoded: dict[bytes, RowT] = {}
@@ -69,7 +70,7 @@ class Rows(Generic[RowT]):
         if row is None and key not in self._changed:  # else it was deleted in this chunk
             value = self._stored.get(key)
             if value is not None:
-                row = self._decoded[key] = self.decode(value, self._class)
+                row = self._decoded[key] = self._decode(value)
         return row
 
     def put(self, key: bytes, row: RowT) -> None:
@@ -88,7 +89,7 @@ class Rows(Generic[RowT]):
         """Every key with its row, decoded for this once. Rows must not be put or deleted meanwhile."""
         for key, value in self._stored.items():
             if key not in self._changed:
-                yield key, self.decode(value, self._class)
+                yield key, self._decode(value)
         for key, row in self._changed.items():
             if row is not None:
                 yield key, row
@@ -102,16 +103,17 @@ class Rows(Generic[RowT]):
         Called once a chunk: afterwards they count as written, and *digest* includes them.
         """
         changes: list[tuple[bytes, bytes | None]] = []
-        stored, fingerprint, encode, difference = self._stored, self._fingerprint, self.encode, 0
+        stored, encode, seed, difference = self._stored, self._encode, self._fingerprint.seed, 0
         for key, row in self._changed.items():
             before = stored.get(key)
             after = None if row is None else encode(row)
             if after == before:
                 continue  # put back as it was, or come and gone within this chunk
+            place = xxh3_64_intdigest(key, seed)  # what Fingerprint does, without a call for each row
             if before is not None:
-                difference -= fingerprint(key, before)
+                difference -= xxh3_64_intdigest(before, place)
             if after is not None:
-                difference += fingerprint(key, after)
+                difference += xxh3_64_intdigest(after, place)
                 stored[key] = after
             else:
                 del stored[key]

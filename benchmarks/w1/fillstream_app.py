@@ -23,8 +23,8 @@ _SCALES: Final[tuple[int, ...]] = tuple(10 ** (rules.SCALE - digits) for digits 
 
 
 class W1Rows(Rows[Any]):
-    encode = staticmethod(CODEC.encode)
-    decode = staticmethod(CODEC.decode)
+    encoder = staticmethod(CODEC.encoder)
+    decoder = staticmethod(CODEC.decoder)
 
 
 def cost(price: str, quantity: str) -> int:
