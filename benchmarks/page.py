@@ -2,9 +2,7 @@
 
 import html
 import re
-from collections.abc import Callable, Iterable, Sequence
-from itertools import groupby
-from operator import attrgetter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -20,13 +18,16 @@ DOCUMENT: Final = ROOT / "docs" / "performance.md"
 
 _BEGIN: Final = "<!-- figures: written by make bench -->"
 _END: Final = "<!-- end of figures -->"
+#: Details that the headings or the text explain.
+_TOLD: Final = {"commands", "latency_rate", "cpu_s_per_100k_with_start", "broker_cpu_s_per_100k", "backlog_done_s"}
 _MARKS: Final = {True: "reached", False: "missed", None: ""}
 
 _STYLE: Final = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #1d2733; max-width: 62rem; margin: 2rem auto; padding: 0 1rem }
+body { font: 15px/1.5 system-ui, sans-serif; color: #1d2733; max-width: 68rem; margin: 2rem auto; padding: 0 1rem }
 table { border-collapse: collapse; margin: 1rem 0; font-size: 14px }
 th, td { border-bottom: 1px solid #e6ebf1; padding: .3rem .8rem .3rem 0; text-align: right; white-space: nowrap }
-th:first-child, td:first-child { text-align: left; white-space: normal }
+th { white-space: normal; vertical-align: bottom }
+th:first-child, td:first-child { text-align: left }
 h3 { margin: 1.6rem 0 0 } .hint { color: #8a97a6 } .missed, .wrong { color: #dc2626 } .reached { color: #0d9488 }
 svg { max-width: 100%; height: auto }
 """
@@ -53,14 +54,23 @@ def _latency(result: Result) -> str:
     return figures if rate in {None, 2_000.0} else f"{figures} at {rate:,.0f}/s"
 
 
+def _more(result: Result) -> Iterator[str]:
+    """Whatever else is known of it but words, which are told elsewhere."""
+    for name, value in result.detail.items():
+        if name not in _TOLD and not isinstance(value, str):
+            yield f"{name.replace('_', ' ')} {value:,.5g}"
+
+
 _COLUMNS: Final = (
     _Column("variant", lambda result: str(result.detail.get("title", result.variant))),
     _Column("guarantee", lambda result: str(result.detail.get("guarantee", ""))),
+    _Column("commands", lambda result: f"{result.detail['commands']:,.0f}" if "commands" in result.detail else ""),
     _Column("per second", _number("rate", ",.0f")),
     _Column("CPU s / 100,000", _number("cpu_s_per_100k", ".2f")),
     _Column("MiB", _number("rss_mib", ",.0f")),
     _Column("latency p50 / p99 / p99.9, ms", _latency),
     _Column("back after kill −9, s", _number("recovery_s", ".1f")),
+    _Column("more", lambda result: "; ".join(_more(result))),
     _Column("rounds", lambda result: str(result.rounds)),
     _Column("verified", lambda result: "yes" if result.verified else "NO"),
 )
@@ -75,7 +85,10 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def by_work(self) -> list[tuple[str, list[Result]]]:
-        return [(work, list(found)) for work, found in groupby(self.results, attrgetter("work"))]
+        """The results of each work together, W1 first and then as they came."""
+        works = dict.fromkeys(("W1", "W2", *(result.work for result in self.results)))
+        found = [(work, [result for result in self.results if result.work == work]) for work in works]
+        return [(work, results) for work, results in found if results]
 
     def page(self) -> str:
         """The page, all in one file."""

@@ -36,7 +36,14 @@ class Chart(msgspec.Struct, frozen=True, kw_only=True):
             for place, (name, values) in enumerate(self.rows.items()):
                 for value, color in reversed(list(zip(values, _colors(name), strict=False))):
                     axes.barh(place, value, color=color, height=0.66)
-                axes.text(max(values), place, "  " + self._text(values), va="center", fontsize=9, color=INK)
+                axes.annotate(
+                    self._text(values),
+                    (max(values), place),
+                    xytext=(5, 0),
+                    textcoords="offset points",
+                    va="center",
+                    fontsize=9,
+                )
                 if name in self.spreads:
                     axes.hlines(place, *self.spreads[name], color=INK, linewidth=1.2)
             axes.set_yticks(range(len(names)), names)
@@ -52,24 +59,24 @@ class Chart(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def charts(results: Sequence[Result]) -> list[Chart]:
-    """What is plotted of one work; a figure that no variant has is left out."""
+    """What is plotted of one work: the figures in which variants can be compared."""
     every = [
-        _chart(results, "rate", "Throughput, commands a second", "more is better", ",.0f"),
-        _chart(results, "cpu_s_per_100k", "CPU seconds for 100,000 commands", "less is better", ",.2f"),
+        _chart(results, "rate", "Throughput a second", "more is better", ",.0f"),
+        _chart(results, "cpu_s_per_100k", "CPU seconds for 100,000", "less is better", ",.2f"),
         _chart(results, "rss_mib", "Memory at its highest, MiB", "less is better", ",.0f"),
         Chart(
-            title="Latency from due command to readable answer, milliseconds: p50 / p99",
+            title="Latency in milliseconds, from when it was due: p50 / p99",
             better="less is better",
             form=",.0f",
             rows={
-                _name(result): (result.latency_ms["p50"], result.latency_ms["p99"])
+                _name(result) + _at(result): (result.latency_ms["p50"], result.latency_ms["p99"])
                 for result in results
                 if result.latency_ms
             },
         ),
         _chart(results, "recovery_s", "From kill −9 to the first new commit, seconds", "less is better", ",.1f"),
     ]
-    return [chart for chart in every if chart.rows]
+    return [chart for chart in every if len(chart.rows) > 1]
 
 
 def _chart(results: Sequence[Result], figure: str, title: str, better: str, form: str) -> Chart:
@@ -84,8 +91,13 @@ def _chart(results: Sequence[Result], figure: str, title: str, better: str, form
 
 
 def _name(result: Result) -> str:
-    at = f" at {result.detail['latency_rate']:,.0f}/s" if result.detail.get("latency_rate") == 300 else ""
-    return f"{result.detail.get('title', result.variant)}{at}"
+    return str(result.detail.get("title", result.variant))
+
+
+def _at(result: Result) -> str:
+    """The rate at which latency was measured, if that is said to be one of its own."""
+    rate = result.detail.get("latency_rate")
+    return f" at {rate:,.0f}/s" if isinstance(rate, float) else ""
 
 
 def _colors(name: str) -> tuple[str, str]:
