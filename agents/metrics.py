@@ -27,5 +27,5 @@ def count(told: Mapping[Told, int]) -> None:
     """Counts events, those of a whole chunk at once: finding a labelled counter costs more than deciding an event."""
     for (kind, answer, reason), number in told.items():
         EVENTS.labels(kind, answer or "").inc(number)
-        if answer is Answer.REJECTED:
+        if reason is not None:
             REJECTIONS.labels(reason).inc(number)
