@@ -6,11 +6,11 @@ STAMP := .venv/.fillstream-stamp
 PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do \
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$name; break; }; done)
 
-.PHONY: help setup demo up test check fmt bench
+.PHONY: help setup demo up test check fmt bench bench-compare
 .DEFAULT_GOAL := help
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## Make .venv, fetch the broker's jars, compile the codec (the other targets do it by themselves)
 	@$(BIN)/fillstream jars
@@ -38,6 +38,10 @@ fmt: $(STAMP) ## Format, and mend what the linter can
 
 bench: setup ## Measure how fast it is, Kafka Streams and others beside it; QUICK=1 for less of everything
 	@$(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(ARGS)
+
+bench-compare: setup ## Old and new in turn, as ratios: make bench-compare BASE=<commit>
+	@test -n "$(BASE)" || { echo "say what to compare with: make bench-compare BASE=<commit>" >&2; exit 2; }
+	@$(BIN)/python -m benchmarks.compare $(BASE) $(ARGS)
 
 # The locks pin every dependency by hash. pip says what it does only where it fails.
 $(STAMP): requirements-dev.lock pyproject.toml

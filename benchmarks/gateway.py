@@ -194,21 +194,25 @@ def check(written: set[str], arrived: list[Arrival], settings: Settings) -> None
     assert reported == Counter(written)
 
 
+def run_rounds(broker: EmbeddedBroker, folder: Path, count: int, rounds: int) -> list[Round]:
+    """One after the other, each with a gateway and placements of its own. Raises AssertionError for a wrong one."""
+    done = []
+    for number in range(rounds):
+        settings = settings_.load(
+            bootstrap_servers=broker.bootstrap, partitions=_PARTITIONS, gateway_id=f"gateway-{number}"
+        )
+        topics.ensure(settings, (VENUE,))
+        done.append(run_round(settings, folder / str(number), count))
+    return done
+
+
 def measure(quick: bool, broker: EmbeddedBroker | None = None) -> list[Result]:
     """Rounds on *broker*, or on one of its own."""
-    count, rounds = (4_000, 1) if quick else (15_000, 3)
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         if broker is None:
             broker = stack.enter_context(EmbeddedBroker(folder / "kafka", jar_cache=ROOT / "var" / "kafka"))
-        done = []
-        for number in range(rounds):
-            settings = settings_.load(
-                bootstrap_servers=broker.bootstrap, partitions=_PARTITIONS, gateway_id=f"gateway-{number}"
-            )
-            topics.ensure(settings, (VENUE,))
-            done.append(run_round(settings, folder / str(number), count))
-    return [_result(done)]
+        return [_result(run_rounds(broker, folder, *((4_000, 1) if quick else (15_000, 3))))]
 
 
 def _result(done: list[Round]) -> Result:

@@ -28,6 +28,7 @@ SYMBOLS: Final = {"BTCUSD": ("BTC", "USD"), "ETHUSD": ("ETH", "USD"), "SOLUSD": 
 ARRIVALS: Final = "/arrivals"
 _PLACEMENT: Final = "POST /api/v3/order"
 _CLIENT_ORDER_ID: Final = re.compile(rb"[?&]newClientOrderId=([^& ]+)")
+_ORIGINAL_ID: Final = re.compile(rb"[?&]origClientOrderId=([^& ]+)")
 _SYMBOL: Final = re.compile(rb"[?&]symbol=([^& ]+)")
 _HEAD_END: Final = b"\r\n\r\n"
 
@@ -46,7 +47,7 @@ class Venue:
         self.answer_after_s = answer_after_s
         self.listeners: set[Any] = set()
         self._arrivals: list[tuple[bytes, int]] = []
-        self._order_id = 0
+        self._orders: dict[bytes, tuple[bytes, int, bytes, int]] = {}
         self._plain: dict[str, Callable[[], bytes]] = {
             "GET /api/v3/exchangeInfo": _rules,
             "GET /api/v3/time": lambda: b'{"serverTime":%d}' % (time.time_ns() // 1_000_000),
@@ -56,19 +57,23 @@ class Venue:
     def note(self, client_order_id: bytes) -> None:
         self._arrivals.append((client_order_id, time.monotonic_ns()))
 
-    def answer(self, head: bytes) -> bytes:
-        """The body that answers the request with this *head*; lists are empty."""
+    def answer(self, head: bytes) -> tuple[bytes, bytes]:
+        """Status and body that answer the request with this *head*; lists are empty."""
+        wanted = _ORIGINAL_ID.search(head)
+        if wanted is not None:
+            order = self._orders.get(wanted[1])
+            return (b"200 OK", _ORDER % order) if order is not None else (b"400 Bad Request", _NO_SUCH_ORDER)
         verb, _, rest = head.partition(b" ")
         path = rest.partition(b" ")[0].partition(b"?")[0]
         body = self._plain.get(f"{verb.decode()} {path.decode()}")
-        return b"[]" if body is None else body()
+        return b"200 OK", b"[]" if body is None else body()
 
     def place(self, head: bytes, client_order_id: bytes) -> bytes:
         """Open the order, tell the stream, and answer as newOrderRespType=FULL does."""
         symbol = _SYMBOL.search(head)
         name = symbol[1] if symbol is not None else b""
-        self._order_id += 1
-        order = (name, self._order_id, client_order_id, time.time_ns() // 1_000_000)
+        order = (name, len(self._orders) + 1, client_order_id, time.time_ns() // 1_000_000)
+        self._orders[client_order_id] = order
         if self.listeners:
             told = (_EVENT % order).decode()
             websockets.broadcast(self.listeners, told)
@@ -76,7 +81,7 @@ class Venue:
 
     @property
     def count(self) -> int:
-        return self._order_id
+        return len(self._orders)
 
     def _take_arrivals(self) -> bytes:
         taken, self._arrivals = self._arrivals, []
@@ -105,20 +110,20 @@ class Connection(asyncio.Protocol):
     def _take(self, head: bytes) -> None:
         found = _CLIENT_ORDER_ID.search(head) if head.startswith(_PLACEMENT.encode()) else None
         if found is None:
-            self._reply(self._venue.answer(head))
+            self._reply(*self._venue.answer(head))
             return
         self._venue.note(found[1])
         reply = self._venue.place
         loop = asyncio.get_running_loop()
-        loop.call_later(self._venue.answer_after_s, lambda: self._reply(reply(head, found[1])))
+        loop.call_later(self._venue.answer_after_s, lambda: self._reply(b"200 OK", reply(head, found[1])))
 
-    def _reply(self, body: bytes) -> None:
+    def _reply(self, status: bytes, body: bytes) -> None:
         if not self._transport.is_closing():
-            self._transport.write(_HEAD % (self._venue.count, self._venue.count, len(body)) + body)
+            self._transport.write(_HEAD % (status, self._venue.count, self._venue.count, len(body)) + body)
 
 
 _HEAD: Final = (
-    b"HTTP/1.1 200 OK\r\ncontent-type: application/json;charset=UTF-8\r\nx-mbx-uuid: load-test\r\n"
+    b"HTTP/1.1 %b\r\ncontent-type: application/json;charset=UTF-8\r\nx-mbx-uuid: load-test\r\n"
     b"x-mbx-used-weight: %d\r\nx-mbx-order-count-10s: %d\r\ncontent-length: %d\r\n\r\n"
 )
 _ORDER: Final = (
@@ -126,6 +131,7 @@ _ORDER: Final = (
     b'"executedQty":"0.00000000","cummulativeQuoteQty":"0","status":"NEW","timeInForce":"GTC","type":"LIMIT",'
     b'"side":"BUY","fills":[]}'
 )
+_NO_SUCH_ORDER: Final = b'{"code":-2013,"msg":"Order does not exist."}'
 _EVENT: Final = (
     b'{"subscriptionId":0,"event":{"e":"executionReport","s":"%b","i":%d,"c":"%b","T":%d,"x":"NEW","X":"NEW",'
     b'"z":"0.00000000","C":"","l":"0.00000000","L":"0.00000000","n":"0","N":null,"t":-1,"m":false,"r":"NONE"}}'
