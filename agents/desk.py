@@ -64,7 +64,8 @@ class Desk:
         """Stores the rows and emits the messages of a decision."""
         for order in decided.orders:
             self.orders.store(order)
-        self.balances.post(decided.entries)
+        if decided.entries:
+            self.balances.post(decided.entries)
         emit = self.chunk.emit
         for event in decided.events:
             self._tally(event)

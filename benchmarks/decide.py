@@ -25,6 +25,7 @@ from domain.messages import (
     Evidence,
     Liquidity,
     OrderCommand,
+    OrderStatus,
     OrderType,
     PlaceOrder,
     ReportKind,
@@ -59,7 +60,6 @@ OWN: Final = "agents' own"
 BORDERS: Final[tuple[tuple[str, object, str], ...]] = (
     (OWN, orders, "take_commands"),
     (OWN, reports, "take_reports"),
-    ("decode", codec, "decode"),
     ("ids", ids, "command_key"),
     ("ids", ids, "order_key"),
     ("ids", ids, "client_order_id"),
@@ -74,9 +74,10 @@ BORDERS: Final[tuple[tuple[str, object, str], ...]] = (
     ("store", OrderRows, "put"),
     ("store", BalanceRows, "post"),
     ("store", AnswerRows, "put"),
-    ("encode", codec, "encode"),
 )
-STAGES: Final = tuple(dict.fromkeys(stage for stage, _, _ in BORDERS))
+#: Those that make the functions of a stage, once a chunk.
+MAKERS: Final[tuple[tuple[str, object, str], ...]] = (("decode", codec, "decoder"), ("encode", codec, "encoder"))
+STAGES: Final = tuple(dict.fromkeys(stage for stage, _, _ in BORDERS + MAKERS))
 
 Inputs = Sequence[tuple[bytes, bytes]]
 
@@ -152,6 +153,13 @@ class Worker:
             for rows in self.tables.values():
                 rows.changes()
         return outgoing, spent_s
+
+    def check(self, orders_placed: int) -> None:
+        """Raises RuntimeError unless every order has been filled and the ledger balances."""
+        found = Counter(order.status for _, order in self.tables["orders"].items())
+        totals_ = self.books.balances.partition(0).totals
+        if found != Counter({OrderStatus.FILLED: orders_placed}) or any(totals_.values()):
+            raise RuntimeError(f"of {orders_placed} orders, there are {dict(found)}; the ledger is off by {totals_}")
 
     def _take(self, chunk: Chunk) -> None:
         match chunk.topic:
@@ -249,15 +257,25 @@ class Stopwatch:
         self._before: list[tuple[object, str, Any]] = []
 
     def __enter__(self) -> None:
-        """From here on the functions of BORDERS are timed."""
+        """From here on the functions of BORDERS are timed, and those that MAKERS make."""
         for stage, owner, name in BORDERS:
-            function = getattr(owner, name)
-            self._before.append((owner, name, function))
-            setattr(owner, name, self.timed(stage, function))
+            self._instead(owner, name, self.timed(stage, getattr(owner, name)))
+        for stage, owner, name in MAKERS:
+            self._instead(owner, name, self._making_timed(stage, getattr(owner, name)))
 
     def __exit__(self, *_: object) -> None:
         while self._before:
             setattr(*self._before.pop())
+
+    def _instead(self, owner: object, name: str, function: Callable[..., Any]) -> None:
+        self._before.append((owner, name, getattr(owner, name)))
+        setattr(owner, name, function)
+
+    def _making_timed(self, stage: str, maker: Callable[..., Any]) -> Callable[..., Any]:
+        def make(*arguments: Any) -> Any:
+            return self.timed(stage, maker(*arguments))
+
+        return make
 
     def timed(self, stage: str, function: Callable[..., Any]) -> Callable[..., Any]:
         """*function*, its time charged to *stage*."""
@@ -340,6 +358,7 @@ def _whole_orders(load: Load, watches: Mapping[str, Stopwatch]) -> Iterator[tupl
         for kind, report in (("acknowledged", acknowledged), ("fill", filled)):
             told = [report(asked, first + number) for number, asked in enumerate(requests)]
             yield kind, worker.feed(topics.VENUE_REPORTS, inputs_of_reports(told), watches.get(kind))[1]
+    worker.check(load.orders)
 
 
 def main() -> None:

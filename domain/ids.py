@@ -19,7 +19,7 @@ PARTITION_MAX: Final = (1 << 12) - 1
 ATTEMPT_MAX: Final = (1 << 14) - 1
 #: A decision asks for the same identifiers several times, and reports of one order come close together: each is
 #: computed once.
-REMEMBERED_MAX: Final = 4_096
+REMEMBERED_MAX: Final = 8_192
 
 _UUID_8: Final = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-8[0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12}")
 _ORDER: Final = blake2b(digest_size=KEY_BYTES, person=b"order")

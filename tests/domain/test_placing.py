@@ -5,12 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain import commands, decision, money
+from domain.decision import SECOND_US
 from domain.instruments import Rulebook
 from domain.messages import (
     Account,
     Answer,
     EntryKind,
     EventKind,
+    Message,
     Operation,
     OrderStatus,
     OrderType,
@@ -29,6 +31,7 @@ from tests.builders import (
     a_place,
     an_instrument,
     an_order,
+    described,
     units,
 )
 from tests.domain.acting import answered, moved, placed, refused, stored
@@ -248,6 +251,27 @@ def test_a_collar_is_the_highest_price_that_the_budget_can_pay(budget, lots, tic
 
 def test_nothing_left_to_trade_has_no_price_that_is_too_high():
     assert decision.collar(units("1"), 0, an_instrument()) == an_instrument().price_max
+
+
+def shared(one: Message, other: Message) -> set[str]:
+    """The fields that both have, by name."""
+    return set(one.__struct_fields__) & set(other.__struct_fields__)
+
+
+def test_an_order_an_event_an_entry_and_a_request_say_the_same_of_what_they_share():
+    """They are built by position: each field must have got its own value."""
+    place = a_place(order_type=STOP_LIMIT, quantity="3", price="7", stop_price="6", time_in_force=GTD)
+    decided = placed(place, expires_at=NOW + 5 * SECOND_US)
+    row = stored(decided)
+    (event,), (entry,), (request,) = decided.events, decided.entries, decided.requests
+    assert described(row, *shared(row, place)) == described(place, *shared(row, place))
+    for message in (event, entry):
+        assert described(message, *shared(message, row)) == described(row, *shared(message, row)), message
+    same = shared(request, row) - {"sequence", "time_in_force", "expires_at"}
+    assert described(request, *same) == described(row, *same)
+    assert (request.time_in_force, request.expires_at) == (TimeInForce.GTC, row.expires_at)
+    assert (row.accepted_offset, row.created_at, row.updated_at) == (7, NOW, NOW)
+    assert (event.leaves_quantity, entry.reference) == (row.quantity, row.command_id)
 
 
 def test_a_request_names_its_attempt_and_its_place_in_the_sequence():
