@@ -64,23 +64,23 @@ def with_tables(expected: Expected, **changes: object) -> Outputs:
     return outputs(expected, tables=Tables(**(kept | changes)))
 
 
-def run_step(expected: Expected, chunk_records: int) -> tuple[list[tuple[str, bytes, bytes]], dict[str, W1Rows]]:
-    """All that the lane's step emits, in chunks of so many records, and its tables."""
+def written_by_step(expected: Expected, chunk_records: int) -> Outputs:
+    """All that the lane's step makes of the commands, in chunks of so many records."""
     rows = {name: W1Rows(row, Fingerprint(name), {}) for name, row in TABLES.items()}
-    emitted: list[tuple[str, bytes, bytes]] = []
+    emitted: dict[str, list[tuple[bytes, bytes]]] = {"events": [], "requests": []}
     reserve = step("events", "requests", lambda table, _: rows[table])
     records = [Record(offset, 0, key, value) for offset, (key, value) in enumerate(expected.commands)]
     for start in range(0, len(records), chunk_records):
-        chunk = Chunk(
-            "commands",
-            0,
-            records[start : start + chunk_records],
-            lambda topic, value, key: emitted.append((topic, key, value)),
-        )
-        reserve(chunk)
+        taken = records[start : start + chunk_records]
+        reserve(Chunk("commands", 0, taken, lambda topic, value, key: emitted[topic].append((key, value))))
         for table in rows.values():
             table.changes()
-    return emitted, rows
+    tables = Tables(
+        seen=frozenset(key for key, _ in rows["seen"].items()),
+        orders={key: CODEC.encode(row) for key, row in rows["orders"].items()},
+        balances={key: (row.available, row.reserved) for key, row in rows["balances"].items()},
+    )
+    return outputs(expected, **emitted, tables=tables)
 
 
 def test_the_reference_reserves_what_an_order_may_cost_to_the_last_digit():
@@ -169,19 +169,18 @@ def test_of_a_variant_without_logic_the_records_are_counted(expected):
 
 @pytest.mark.parametrize("chunk_records", [1, 700, 3_000])
 def test_the_lanes_step_writes_what_the_reference_says(expected, chunk_records):
-    emitted, rows = run_step(expected, chunk_records)
-    tables = Tables(
-        seen=frozenset(key for key, _ in rows["seen"].items()),
-        orders={key: CODEC.encode(row) for key, row in rows["orders"].items()},
-        balances={key: (row.available, row.reserved) for key, row in rows["balances"].items()},
+    assert faults(written_by_step(expected, chunk_records), expected) == []
+
+
+def test_the_lanes_step_takes_an_order_for_all_there_is_and_keeps_the_balance_of_who_has_less():
+    expected = expect(
+        [
+            command("o-1", price="300000000", quantity="1"),
+            command("o-2", price="300000000.1", quantity="1", user_id="u-2"),
+        ]
     )
-    found = outputs(
-        expected,
-        events=[(key, value) for topic, key, value in emitted if topic == "events"],
-        requests=[(key, value) for topic, key, value in emitted if topic == "requests"],
-        tables=tables,
-    )
-    assert faults(found, expected) == []
+    assert expected.balances == {b"u-1|USD": (0, START), b"u-2|USD": (START, 0)}
+    assert faults(written_by_step(expected, 1), expected) == []
 
 
 def test_the_lanes_codec_and_the_checks_read_the_same_bytes():
