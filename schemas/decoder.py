@@ -192,6 +192,9 @@ class _Reader:
             page.line("n = data[i]")
             with page.block("if n & 129:"):
                 page.line("n, i = read_block(data, i)")
+                with page.block("if not n:"):  # a zero in more than one byte is an end as well
+                    page.line("i -= 1")
+                    page.line("break")
             with page.block("else:"):
                 page.line("i += 1")
             with page.block("for _ in range(n >> 1):"):

@@ -11,7 +11,7 @@ import pytest
 from msgspec.structs import replace
 from structlog.testing import capture_logs
 
-from domain.messages import DeadLetter, OrderCommand, OrderType, PlaceOrder, Side, Tick
+from domain.messages import Account, DeadLetter, OrderCommand, OrderType, PlaceOrder, Posting, Side, Tick
 from domain.state import Balance
 from runtime.settings import refuse_unknown
 from schemas import build, catalog, codec, cython_source, native, wire
@@ -57,7 +57,9 @@ def paints(tmp_path_factory):
         """)
     )
     sys.path.insert(0, str(source))
-    yield Catalog(source, "paints", (importlib.import_module("paints_messages"),))
+    module = importlib.import_module("paints_messages")
+    module.CATALOG = Catalog(source, "paints", (module,))
+    yield module.CATALOG
     sys.path.remove(str(source))
 
 
@@ -86,6 +88,17 @@ def test_the_usual_is_done_without_plain_python(name):
         assert both.decode(both.encode(message)) == message
 
 
+def test_an_array_in_blocks_is_usual():
+    entry = samples.message("journal_entry", 1)
+    entry = replace(entry, user_id="u", source_topic="t", postings=(Posting("o", Account.AVAILABLE, "BTC", 1),))
+    data = plain_bytes(entry)
+    position = data.index(b"\x02\x02o\x00\x06BTC")
+    item = data[position + 1 : position + 10]
+    blocks = data[:position] + b"\x02" + item + b"\x04" + item + item + data[position + 10 :]
+    compiled = native.load(catalog.PRODUCT).specialised("journal_entry", blocks[:5], None, None)
+    assert compiled.decode(blocks).postings == entry.postings * 3
+
+
 @pytest.mark.parametrize("name", samples.NAMES)
 def test_damaged_bytes_have_the_same_outcome_in_both(name):
     for seed in range(DAMAGED):
@@ -96,6 +109,48 @@ def test_damaged_bytes_have_the_same_outcome_in_both(name):
 def test_what_is_no_record_has_the_same_outcome_in_both(data):
     compiled, plain = (back_end.decoder(Tick) for back_end in back_ends().values())
     assert damage.outcome(compiled, data) == damage.outcome(plain, data)
+
+
+@pytest.mark.parametrize("name", samples.NAMES)
+def test_each_byte_of_a_record_means_the_same_in_both(name):
+    message = samples.message(name, 3)
+    compiled, plain = (back_end.decoder(type(message)) for back_end in back_ends().values())
+    data = plain_bytes(message)[:400]
+    for at in range(wire.HEADER_BYTES, len(data)):
+        for byte in (0, 1, 2, 3, 5, 0x7F, 0x80, 0x81, 0xFF):
+            changed = data[:at] + bytes([byte]) + data[at + 1 :]
+            assert damage.outcome(compiled, changed) == damage.outcome(plain, changed), (at, byte)
+
+
+@pytest.mark.parametrize("lead", [b"\x00", b"\x7f", b"\x80", b"\xff"])
+@pytest.mark.parametrize("rest", [b"\x00", b"\xff", b"\x81"])
+def test_an_amount_of_any_length_is_read_alike(lead, rest):
+    compiled, plain = (back_end.decoder(Balance) for back_end in back_ends().values())
+    start = plain_bytes(replace(BALANCE, available=0, reserved=0))[:-4]
+    for size in range(wire.AMOUNT_BYTES_MAX + 2):
+        amount = wire.long_bytes(size) + (lead + rest * size)[:size]
+        data = start + amount + amount
+        assert damage.outcome(compiled, data) == damage.outcome(plain, data)
+
+
+@pytest.mark.parametrize("beyond", range(-3, 4))
+@pytest.mark.parametrize("bits", [7, 14, 31, 32, 33, 63, 64, 65, 70])
+def test_a_number_of_any_length_is_read_alike(bits, beyond):
+    zigzag = (1 << bits) + beyond
+    written = bytearray()
+    while zigzag > 0x7F:
+        written.append(zigzag & 0x7F | 0x80)
+        zigzag >>= 7
+    written.append(zigzag)
+    data = plain_bytes(DEAD)
+    assert data[5:9] == b"\x02t\x02\x04"  # topic, partition, offset
+    compiled, plain = (back_end.decoder(DeadLetter) for back_end in back_ends().values())
+    for changed in (data[:7] + written + data[8:], data[:8] + written + data[9:]):
+        assert damage.outcome(compiled, changed) == damage.outcome(plain, changed)
+
+
+def plain_bytes(message):
+    return Codec(catalog.PRODUCT, pure=True).encode(message)
 
 
 def encoded(encode, message):
@@ -170,17 +225,25 @@ def test_a_record_cut_anywhere_is_refused_alike():
             assert damage.outcome(compiled.decoder(type(message)), data[:end]) == expected
 
 
-def test_a_catalog_of_ones_own_can_be_compiled_and_is_so_once(paints, folder):
+def test_a_catalog_of_ones_own_is_compiled_once_in_place_of_an_older_build(paints, folder, capsys):
+    stale = folder / native.file_name(paints, "of yesterday", "cython-3.0.0")
+    other = folder / stale.name.replace("paints", "inks")
+    for old in (stale, other):
+        old.write_bytes(b"")
+    assert build.main(["paints_messages:CATALOG"]) == 0
+    assert "codec of paints compiled in" in capsys.readouterr().out
     file = build.build(paints)
+    assert set(folder.iterdir()) == {file, other}
+    made_at = file.stat().st_mtime_ns
+    assert build.main(["paints_messages:CATALOG"]) == 0
+    assert capsys.readouterr().out == ""
+    assert file.stat().st_mtime_ns == made_at
+
     compiled, plain = Codec(paints), Codec(paints, pure=True)
     assert compiled.is_compiled()
     paint = paints.holder("Paint")("blue", 300)
     assert compiled.encode(paint) == plain.encode(paint)
     assert compiled.decode(plain.encode(paint), type(paint)) == paint
-    made_at = file.stat().st_mtime_ns
-    assert build.build(paints) == file
-    assert file.stat().st_mtime_ns == made_at
-    assert list(folder.iterdir()) == [file]
 
 
 def test_what_was_compiled_of_other_sources_is_not_loaded(paints, folder):
@@ -199,16 +262,6 @@ def test_what_can_not_be_loaded_is_named_and_left_alone(paints, folder):
     assert [(event["event"], event["file"]) for event in logs] == [("compiled_codec_unusable", broken.name)]
 
 
-def test_a_new_build_replaces_the_old_of_its_catalog(paints, folder):
-    stale = folder / native.file_name(paints, "of yesterday", "cython-3.0.0")
-    other = folder / stale.name.replace("paints", "inks")
-    for old in (stale, other):
-        old.write_bytes(b"")
-    assert set(folder.iterdir()) == {stale, other}
-    file = build.build(paints)
-    assert set(folder.iterdir()) == {file, other}
-
-
 def test_without_a_compiler_one_line_says_so(folder, monkeypatch, capsys):
     monkeypatch.setenv("CC", "no-such-compiler")
     assert build.main([]) == 1
@@ -225,11 +278,3 @@ def test_a_compilers_error_is_told_in_a_line(paints, folder):
         build.build(paints, ["-include", "no-such-header.h"])
     assert "\n" not in str(caught.value)
     assert list(folder.iterdir()) == []
-
-
-@pytest.mark.usefixtures("folder")
-def test_the_command_names_what_it_compiled_and_is_silent_the_second_time(capsys):
-    assert build.main([]) == 0
-    assert "codec of fillstream compiled in" in capsys.readouterr().out
-    assert build.main(["schemas.catalog:PRODUCT"]) == 0
-    assert capsys.readouterr().out == ""

@@ -127,6 +127,12 @@ def test_an_array_may_come_in_blocks_that_say_their_size():
     assert codec.decode(blocks, JournalEntry).postings == ENTRY.postings * 4
 
 
+def test_an_array_may_end_with_a_zero_of_several_bytes():
+    data = codec.encode(ENTRY)
+    assert data[-4:] == b"\x00\x00\x00\x00"  # the array's end, and three fields that are null
+    assert codec.decode(data[:-4] + b"\x80\x80\x00" + data[-3:], JournalEntry) == ENTRY
+
+
 def test_no_length_reserves_memory():
     tracemalloc.start()
     for data, expected, _ in REFUSED.values():
