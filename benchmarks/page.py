@@ -9,7 +9,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import goals, plots
+from benchmarks import goals, latency, plots
 from benchmarks.machine import Machine
 from benchmarks.results import FOLDER, ROOT, Result
 
@@ -20,6 +20,7 @@ _BEGIN: Final = "<!-- figures: written by make bench -->"
 _END: Final = "<!-- end of figures -->"
 #: Details that the headings or the text explain.
 _TOLD: Final = {"commands", "latency_rate", "cpu_s_per_100k_with_start", "broker_cpu_s_per_100k", "backlog_done_s"}
+_LATENCY: Final = "latency"
 _MARKS: Final = {True: "reached", False: "missed", None: ""}
 
 _STYLE: Final = """
@@ -152,6 +153,9 @@ def _section(work: str, found: Sequence[Result]) -> str:
         for result in found
         if "failed" in result.detail
     )
+    curves = latency.load() if work == _LATENCY else []
+    if curves:
+        drawn = _unique(plots.latencies(curves), work)  # they say more than bars
     return f"<h2>{html.escape(work)}</h2>{table}{failures}{drawn}"
 
 

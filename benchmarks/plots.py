@@ -1,13 +1,16 @@
-"""Bars of one figure of several variants, as inline SVG."""
+"""The plots of the page, as inline SVG: bars of one figure of several variants, and curves of latency."""
 
 import io
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
 
 import matplotlib as mpl
 import msgspec
 from matplotlib.figure import Figure
 
+from benchmarks import latency
+from benchmarks.latency import Curve
 from benchmarks.results import Result
 from runtime.demo.plots import BLUE, FAINT, INK, STYLE
 
@@ -28,9 +31,7 @@ class Chart(msgspec.Struct, frozen=True, kw_only=True):
     spreads: Mapping[str, tuple[float, float]] = {}
 
     def svg(self) -> str:
-        with mpl.rc_context(STYLE):
-            figure = Figure(figsize=(9, _BAR_INCHES * len(self.rows) + 0.5), layout="constrained")
-            axes = figure.add_subplot()
+        with _drawing(_BAR_INCHES * len(self.rows) + 0.5) as (axes, drawn):
             axes.grid(axis="y", visible=False)
             names = list(self.rows)
             for place, (name, values) in enumerate(self.rows.items()):
@@ -50,9 +51,7 @@ class Chart(msgspec.Struct, frozen=True, kw_only=True):
             axes.margins(x=0.18)
             axes.set_xlim(left=0)
             axes.invert_yaxis()
-            out = io.StringIO()
-            figure.savefig(out, format="svg", metadata={"Date": None})
-        return out.getvalue()[out.getvalue().index("<svg") :]
+        return drawn()
 
     def _text(self, values: Sequence[float]) -> str:
         return " / ".join(format(value, self.form) for value in values)
@@ -77,6 +76,23 @@ def charts(results: Sequence[Result]) -> list[Chart]:
         _chart(results, "recovery_s", "From kill −9 to the first new commit, seconds", "less is better", ",.1f"),
     ]
     return [chart for chart in every if len(chart.rows) > 1]
+
+
+def latencies(curves: Sequence[Curve]) -> str:
+    """How many commands took longer than so many milliseconds, at each rate."""
+    with _drawing(3.6) as (axes, drawn):
+        latency.plot(axes, curves)
+    return drawn()
+
+
+@contextmanager
+def _drawing(height: float) -> Iterator[tuple[Any, Callable[[], str]]]:
+    """Axes to draw on, and what gives the drawing once the block has ended."""
+    out = io.StringIO()
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(9, height), layout="constrained")
+        yield figure.add_subplot(), lambda: out.getvalue()[out.getvalue().index("<svg") :]
+        figure.savefig(out, format="svg", metadata={"Date": None})
 
 
 def _chart(results: Sequence[Result], figure: str, title: str, better: str, form: str) -> Chart:
