@@ -13,6 +13,7 @@ from benchmarks.results import Result
 from benchmarks.w2.installation import Installation, Spent, installed
 from benchmarks.w2.outcome import examine
 from benchmarks.w2.recovery import Recovery, recover
+from runtime.broker import EmbeddedBroker
 
 _USERS: Final = 1_000
 _WARM_UP_ORDERS: Final = 4_000
@@ -27,17 +28,28 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     kill: bool = False
 
 
+class Memory(msgspec.Struct, frozen=True, kw_only=True):
+    """Of a worker after its last growth: *order_kib* is what that growth took, for each order that came to be open.
+
+    *all_in_kib* is everything above an idle worker, buffers included, divided by all orders held, ended ones too.
+    """
+
+    resident_mib: float
+    order_kib: float
+    all_in_kib: float
+
+
 class _Growing:
     """One worker on its way through the steps, and what was found at each."""
 
     def __init__(self, installation: Installation, worker: Measured) -> None:
         self._installation = installation
         self._worker = worker
+        self._idle_mib = worker.resident_mib()
         self._open_orders = 0
         self.costs: dict[int, Spent] = {}
         self.recoveries: dict[int, Recovery] = {}
-        self.order_kib: float | None = None
-        self.resident_mib = 0.0
+        self.memory: Memory | None = None
 
     def take(self, step: Step) -> None:
         self._grow(step.open_orders)
@@ -47,32 +59,34 @@ class _Growing:
             self.recoveries[step.open_orders] = recover(self._installation, self._worker)
 
     def _grow(self, wanted: int) -> None:
-        """Memory is compared before the first kill only: rows that were restored are held otherwise."""
+        """Memory is compared before the first kill only: what restoring leaves free would hide what orders take."""
         before_mib, grown = self._worker.resident_mib(), wanted - self._open_orders
         while self._open_orders < wanted:
             count = min(_GROWN_AT_ONCE_MAX, wanted - self._open_orders)
             self._installation.play(self._installation.following(count, rests=True))
             self._open_orders += count
         if grown and not self.recoveries:
-            self.resident_mib = self._worker.resident_mib()
-            self.order_kib = (self.resident_mib - before_mib) * 1_024 / grown
+            resident_mib, held = self._worker.resident_mib(), sum(lot.count for lot in self._installation.lots)
+            self.memory = Memory(
+                resident_mib=resident_mib,
+                order_kib=(resident_mib - before_mib) * 1_024 / grown,
+                all_in_kib=(resident_mib - self._idle_mib) * 1_024 / held,
+            )
 
 
-def measure(steps: Sequence[Step], tell: Callable[[str], object]) -> list[Result]:
+def measure(steps: Sequence[Step], tell: Callable[[str], object], broker: EmbeddedBroker | None = None) -> list[Result]:
     """Takes the *steps*, telling which: one result for each that plays orders, each that kills, and one for memory."""
-    with installed(_USERS) as installation:
-        growing = _Growing(installation, installation.start_worker())
+    with installed(_USERS, broker=broker) as installation:
+        worker = installation.start_worker()
         installation.await_read()
+        growing = _Growing(installation, worker)
         installation.play(installation.following(_WARM_UP_ORDERS))
         for step in steps:
             tell(f"W2: {step.open_orders:,} open orders")
             growing.take(step)
         installation.stop_workers()
         faults = examine(installation.settings, _USERS, installation.lots).faults()
-    results = [*_costs(growing.costs), *_recoveries(growing.recoveries)]
-    if growing.order_kib is not None:
-        kib: dict[str, float | str] = {"kib_per_open_order": growing.order_kib}
-        results.append(Result(work="memory", variant="open orders", rss_mib=growing.resident_mib, detail=kib))
+    results = [*_costs(growing.costs), *_recoveries(growing.recoveries), *_memory(growing.memory)]
     return [
         msgspec.structs.replace(
             result, verified=not faults, detail=result.detail | ({"first_fault": faults[0]} if faults else {})
@@ -102,9 +116,22 @@ def _recoveries(recoveries: dict[int, Recovery]) -> list[Result]:
             recovery_s=recovery.seconds,
             detail={
                 "rows": recovery.rows,
+                "start_s": recovery.start_s,
+                "join_s": recovery.join_s,
                 "restore_s": recovery.restore_s,
+                "cpu_s": recovery.cpu_s,
                 "restored_rows_per_second": recovery.rows / recovery.restore_s,
             },
         )
         for open_orders, recovery in recoveries.items()
     ]
+
+
+def _memory(memory: Memory | None) -> list[Result]:
+    if memory is None:
+        return []
+    detail: dict[str, float | str] = {
+        "kib_per_open_order": memory.order_kib,
+        "kib_per_order_all_in": memory.all_in_kib,
+    }
+    return [Result(work="memory", variant="open orders", rss_mib=memory.resident_mib, detail=detail)]

@@ -19,11 +19,18 @@ _POLL_S: Final = 0.02
 
 
 class Recovery(msgspec.Struct, frozen=True, kw_only=True):
-    """*seconds* from SIGKILL to the first new event; *restore_s* of them to read *rows* back, in all partitions."""
+    """*seconds* from SIGKILL to the first new event.
+
+    Of them, *start_s* until the new process could log, *join_s* until it had its partitions, *restore_s* to read *rows*
+    back, of all partitions side by side. *cpu_s* is what the new process took for all of it.
+    """
 
     seconds: float
-    rows: int
+    start_s: float
+    join_s: float
     restore_s: float
+    rows: int
+    cpu_s: float
 
 
 class _Restored(msgspec.Struct, frozen=True):
@@ -41,20 +48,29 @@ def recover(installation: Installation, worker: Measured) -> Recovery:
     with installation.driving(installation.following(_ORDERS)) as driver:
         events = _from_the_end(installation.settings)
         installation.kill(worker)
-        killed = time.monotonic()
+        killed = time.time()
         driver.start()
         installation.restart(worker)
         _await_one(events)
-        seconds = time.monotonic() - killed
+        seconds, cpu_s = time.time() - killed, worker.cpu_s()
         events.close()
         driver.finish()
         installation.await_read()
     with worker.log.open("rb") as log:
         log.seek(log_length)
-        restored = [line for line in map(_parse, log) if line.event == "partition_restored"]
+        told = [_parse(line) for line in log]
+    started = next(line.at.timestamp() for line in told if line.event == "process_started")
+    restored = [line for line in told if line.event == "partition_restored"]
     began = min(line.at.timestamp() - line.seconds for line in restored)
     ended = max(line.at.timestamp() for line in restored)
-    return Recovery(seconds=seconds, rows=sum(line.rows for line in restored), restore_s=ended - began)
+    return Recovery(
+        seconds=seconds,
+        start_s=started - killed,
+        join_s=began - started,
+        restore_s=ended - began,
+        rows=sum(line.rows for line in restored),
+        cpu_s=cpu_s,
+    )
 
 
 def _parse(line: bytes) -> _Restored:

@@ -4,7 +4,8 @@ import pytest
 from msgspec.structs import replace
 
 from benchmarks import profile
-from benchmarks.w2 import flames, throughput, workload
+from benchmarks.w2 import flames, growth, throughput, workload
+from benchmarks.w2.growth import Step
 from benchmarks.w2.outcome import Check
 from benchmarks.w2.throughput import Setting
 from benchmarks.w2.workload import Lot
@@ -145,6 +146,17 @@ def test_whole_orders_go_through_a_real_worker_and_everything_is_right(fresh_bro
     assert played.faults == []
     assert played.span.events == 600
     assert played.rate > 0
+
+
+def test_a_worker_that_was_killed_goes_on_where_it_was(fresh_broker: EmbeddedBroker):
+    results = growth.measure((Step(open_orders=100, measured=100, kill=True),), lambda _: None, fresh_broker)
+    assert {result.work: result.verified for result in results} == {
+        "W2 open orders": True,
+        "recovery": True,
+        "memory": True,
+    }
+    (recovery,) = (result for result in results if result.work == "recovery")
+    assert recovery.detail["rows"] > 2 * (100 + 100)
 
 
 def test_time_is_shared_out_to_the_stages_and_none_is_lost():
