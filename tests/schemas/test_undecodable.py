@@ -134,10 +134,12 @@ def test_an_array_may_end_with_a_zero_of_several_bytes():
 
 
 def test_no_length_reserves_memory():
+    small = [(data, expected) for data, expected, _ in REFUSED.values() if data is None or len(data) < 10_000]
+    for data, expected in small:  # whatever code they need is there before memory is counted
+        refusal(data, expected)
     tracemalloc.start()
-    for data, expected, _ in REFUSED.values():
-        if data is None or len(data) < 10_000:
-            refusal(data, expected)
+    for data, expected in small:
+        refusal(data, expected)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 1_000_000
