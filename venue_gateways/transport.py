@@ -96,7 +96,7 @@ class Transport:
             raise Lost(type(error).__name__) from error
         finally:
             self._busy.discard(connection)
-            if connection.is_idle() and not connection.is_closed():
+            if not connection.is_closed():
                 self._idle.append(connection)
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
         return HttpResponse(response.status, headers, body)
