@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
+from confluent_kafka import KafkaException
 
 from benchmarks.results import FOLDER, ROOT, Result
 from benchmarks.w1 import measurements, workload
@@ -95,7 +96,7 @@ class Suite:
         found = self._found[variant.name]
         try:
             act(variant, found)
-        except (RunFailed, Unavailable, TimeoutError) as failure:
+        except (RunFailed, Unavailable, TimeoutError, KafkaException) as failure:
             found.failures.append(f"{what}: {failure}")
             self._tell(f"{variant.title}: {what} FAILED: {failure}")
 
@@ -127,6 +128,7 @@ class Suite:
             "title": variant.title,
             "guarantee": variant.guarantee,
             "commands": float(int(self._plan.commands * variant.share)),
+            **variant.detail(),
         }
         detail |= {name: value for name, value in medians.items() if name not in Result.__struct_fields__}
         if variant.latency_rate is not None:

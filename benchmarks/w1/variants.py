@@ -15,7 +15,7 @@ class Variant(msgspec.Struct, frozen=True, kw_only=True):
 
     *members* are those of its consumer group once all is up; 0 for one that joins none and says so itself. Of a slow
     one, *share* of the backlog is enough. *makes_tables* says that it makes its changelogs itself, *tables* how their
-    rows are written (a name of ``verification.READERS``).
+    rows are written (a name of ``verification.READERS``). *detail* is what else should be known of it, once it has run.
     """
 
     name: str
@@ -31,6 +31,7 @@ class Variant(msgspec.Struct, frozen=True, kw_only=True):
     latency_rate: int | None = None
     recovers: bool = False
     environment: Mapping[str, str] = {}
+    detail: Callable[[], Mapping[str, str]] = dict
 
 
 def _module(name: str) -> Callable[[], list[str]]:
@@ -56,6 +57,7 @@ FILLSTREAM: Final = Variant(
     makes_tables=False,
     latency_rate=2_000,
     recovers=True,
+    detail=lambda: {"codec": "compiled" if codec.CODEC.is_compiled() else "plain Python"},
 )
 KAFKA_STREAMS: Final = Variant(
     name="kafka-streams-1",
