@@ -70,18 +70,54 @@ def step(events: str, requests: str, rows: Callable[[str, int], Any]) -> Callabl
 
 
 def order_row(of: PlaceOrder, status: Status, asset: str, held: int) -> OrderState:
-    terms = (of.symbol, of.side, of.type, of.price, of.quantity, of.time_in_force)
-    return OrderState(of.order_id, of.user_id, *terms, status, asset, held, of.ts)
+    return OrderState(
+        of.order_id,
+        of.user_id,
+        of.symbol,
+        of.side,
+        of.type,
+        of.price,
+        of.quantity,
+        of.time_in_force,
+        status,
+        asset,
+        held,
+        of.ts,
+    )
 
 
 def event(of: PlaceOrder, status: Status, asset: str, held: int, available: int) -> OrderEvent:
-    who = (f"e-{of.order_id}", of.command_id, of.user_id, of.order_id)
-    return OrderEvent(*who, of.symbol, of.side, status, of.price, of.quantity, asset, held, available, of.ts)
+    return OrderEvent(
+        f"e-{of.order_id}",
+        of.command_id,
+        of.user_id,
+        of.order_id,
+        of.symbol,
+        of.side,
+        status,
+        of.price,
+        of.quantity,
+        asset,
+        held,
+        available,
+        of.ts,
+    )
 
 
 def request(of: PlaceOrder) -> VenueRequest:
-    who = (f"r-{of.order_id}", of.order_id, of.user_id, rules.VENUES[of.symbol])
-    return VenueRequest(*who, of.symbol, of.side, of.type, of.price, of.quantity, of.time_in_force, of.ts)
+    return VenueRequest(
+        f"r-{of.order_id}",
+        of.order_id,
+        of.user_id,
+        rules.VENUES[of.symbol],
+        of.symbol,
+        of.side,
+        of.type,
+        of.price,
+        of.quantity,
+        of.time_in_force,
+        of.ts,
+    )
 
 
 def build(place: Place, settings: Settings) -> App:
