@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from functools import cache
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import msgspec
 from rich.console import Console
@@ -53,6 +53,7 @@ FEE: Final = money.parse("0.00001")
 DEPOSIT: Final = money.parse("10000000")
 VENUE: Final = "simulated"
 SYMBOL: Final = "BTC-USD"
+REQUESTS: Final = topics.venue_requests(VENUE).name
 KINDS: Final = ("place", "acknowledged", "fill")
 
 OWN: Final = "agents' own"
@@ -100,10 +101,6 @@ class InputRecord(msgspec.Struct, frozen=True, gc=False):
     headers: tuple[tuple[str, bytes], ...] = ()
 
 
-Emitted: TypeAlias = tuple[Any, ...]
-"""Topic, value and key."""
-
-
 class OnePartition:
     """A table of one partition."""
 
@@ -132,16 +129,17 @@ class Worker:
 
     def feed(
         self, topic: topics.Topic, inputs: Inputs, watch: "Stopwatch | None" = None
-    ) -> tuple[list[Emitted], float]:
-        """Has the agents decide *inputs*, a chunk at a time: what they emit, and the seconds of CPU that they took.
+    ) -> tuple[list[VenueRequest], float]:
+        """Has the agents decide *inputs*, a chunk at a time: what they ask of venues, and the seconds of CPU they took.
 
         The rows' changes are taken after each chunk, as the lane does, outside of the time. *watch* runs while the
         agents are at work.
         """
-        outgoing: list[Emitted] = []
+        requests: list[bytes] = []
 
-        def emit(*record: Any) -> None:
-            outgoing.append(record)
+        def emit(topic: str, value: bytes, _key: bytes | None) -> None:
+            if topic == REQUESTS:  # the rest has left the process by now, in a worker
+                requests.append(value)
 
         spent_s = 0.0
         for first in range(0, len(inputs), CHUNK_RECORDS):
@@ -152,7 +150,7 @@ class Worker:
                 spent_s += time.process_time() - began
             for rows in self.tables.values():
                 rows.changes()
-        return outgoing, spent_s
+        return [codec.decode(value, VenueRequest) for value in requests], spent_s
 
     def check(self, orders_placed: int) -> None:
         """Raises RuntimeError unless every order has been filled and the ledger balances."""
@@ -232,11 +230,6 @@ def filled(asked: VenueRequest, number: int) -> VenueReport:
 
 def inputs_of_reports(told: Iterable[VenueReport]) -> Inputs:
     return [(report.client_order_id.encode(), codec.encode(report)) for report in told]
-
-
-def requests_in(outgoing: Iterable[Emitted]) -> list[VenueRequest]:
-    topic = topics.venue_requests(VENUE).name
-    return [codec.decode(value, VenueRequest) for name, value, _ in outgoing if name == topic]
 
 
 # ── measuring ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -352,9 +345,8 @@ def _whole_orders(load: Load, watches: Mapping[str, Stopwatch]) -> Iterator[tupl
     worker = Worker(load.users)
     for first in range(0, load.orders, load.in_flight):
         wave = placements(worker.users, range(first, min(first + load.in_flight, load.orders)))
-        outgoing, spent_s = worker.feed(topics.ORDER_COMMANDS, wave, watches.get("place"))
+        requests, spent_s = worker.feed(topics.ORDER_COMMANDS, wave, watches.get("place"))
         yield "place", spent_s
-        requests = requests_in(outgoing)
         for kind, report in (("acknowledged", acknowledged), ("fill", filled)):
             told = [report(asked, first + number) for number, asked in enumerate(requests)]
             yield kind, worker.feed(topics.VENUE_REPORTS, inputs_of_reports(told), watches.get(kind))[1]

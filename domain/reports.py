@@ -150,7 +150,8 @@ def _opening(order: Order) -> Trigger:
 
 def _proven(d: Decision, order: Order) -> Order:
     """The outcome is no longer unknown; a cancel that was wanted meanwhile is sent now."""
-    order = replace(order, unknown_since=None, looks=0)
+    if order.unknown_since is not None or order.looks:
+        order = replace(order, unknown_since=None, looks=0)
     return order if order.after_cancel is NOTHING else moves.cancel_at_venue(d, order)
 
 

@@ -51,9 +51,12 @@ class BalanceRows(Rows[Balance]):
         self._replace(key, self.get(key), row)
 
     def _replace(self, key: bytes, before: Balance | None, row: Balance) -> None:
-        was = 0 if before is None else before.available + before.reserved
+        more = row.available + row.reserved
+        if before is not None:
+            more -= before.available + before.reserved
         super().put(key, row)
-        self.totals[row.asset] = self.totals.get(row.asset, 0) + row.available + row.reserved - was
+        if more:  # most often money changes sides, not hands
+            self.totals[row.asset] = self.totals.get(row.asset, 0) + more
 
     @override
     def loaded(self) -> None:
