@@ -1,14 +1,13 @@
 """``python -m benchmarks [--quick] [--only WORK …]``, or ``make bench``: every work after the other, and the report.
 
-Writes ``var/bench/results.json``, ``var/bench/index.html`` and the tables in ``docs/performance.md``. Ends with 1 if
-anything failed or any output was wrong.
+Writes ``var/bench/results.json``, ``var/bench/index.html`` and, unless quick, the tables in ``docs/performance.md``.
+Ends with 1 if anything failed or any output was wrong.
 """
 
 import argparse
 import importlib
 import inspect
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -67,8 +66,8 @@ def main() -> int:
                 continue
         results.write(found)
         failed += [f"{work}: {result.variant}" for result in found if not result.verified]
-    report = page.Report(results=results.load(), date=time.strftime("%Y-%m-%d"), machine=machine.this())
-    page.write(report)
+    report = page.Report(results=results.load(), machine=machine.this())
+    page.write(report, document=not chosen.quick)
     report.show(console)
     console.print(f"The page: {page.PAGE.relative_to(results.ROOT)}")
     if failed:

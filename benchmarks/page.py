@@ -78,10 +78,9 @@ _COLUMNS: Final = (
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """All results, and when and on what they were taken."""
+    """All results, and on what they were taken."""
 
     results: Sequence[Result]
-    date: str
     machine: Machine
 
     @property
@@ -96,7 +95,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         sections = "".join(_section(work, found) for work, found in self.by_work)
         return (
             "<!doctype html><html lang=en><meta charset=utf-8><title>fillstream: how fast</title>"
-            f"<style>{_STYLE}</style><h1>fillstream: how fast</h1><p>{html.escape(self._taken)}</p>"
+            f"<style>{_STYLE}</style><h1>fillstream: how fast</h1><p>{html.escape(self._where)}</p>"
             f"<h2>Goals</h2>{_goals(self.results)}{sections}</html>\n"
         )
 
@@ -111,16 +110,16 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     def _tables(self) -> str:
         lines = goals.lines(self.results)
         rows = [(line.what, line.goal, line.measured, _MARKS[line.reached]) for line in lines]
-        parts = [f"{self._taken}\n", _markdown(("what", "goal", "measured", ""), rows)]
+        parts = [f"{self._where}\n", _markdown(("what", "goal", "measured", ""), rows)]
         for work, found in self.by_work:
             columns = _used(found)
             cells = [[column.cell(result) for column in columns] for result in found]
-            parts += [f"\n**{work}**\n", _markdown([column.heading for column in columns], cells)]
+            parts += [f"\n**{work}**, {_dates(found)}\n", _markdown([column.heading for column in columns], cells)]
         return "\n".join(parts)
 
     @property
-    def _taken(self) -> str:
-        return f"Taken on {self.date} with {self.machine}; broker and driver share them."
+    def _where(self) -> str:
+        return f"On {self.machine}; broker and driver share them."
 
     def show(self, console: Console) -> None:
         """The goals and every result, on a terminal."""
@@ -156,7 +155,14 @@ def _section(work: str, found: Sequence[Result]) -> str:
     curves = latency.load() if work == _LATENCY else []
     if curves:
         drawn = _unique(plots.latencies(curves), work)  # they say more than bars
-    return f"<h2>{html.escape(work)}</h2>{table}{failures}{drawn}"
+    title = f'<h2>{html.escape(work)} <span class="hint">{_dates(found)}</span></h2>'
+    return f"{title}{table}{failures}{drawn}"
+
+
+def _dates(found: Sequence[Result]) -> str:
+    """When these were taken, the first and the last."""
+    dates = sorted({str(result.detail["date"]) for result in found if "date" in result.detail})
+    return " to ".join(dict.fromkeys((*dates[:1], *dates[-1:])))
 
 
 def _goals(results: Sequence[Result]) -> str:
@@ -192,8 +198,9 @@ def _unique(svg: str, name: str) -> str:
     return re.sub(r'(id="|url\(#|href="#)', rf"\g<1>{mark}-", svg)
 
 
-def write(report: Report) -> None:
-    """Writes the page, and the tables in the documentation."""
+def write(report: Report, *, document: bool) -> None:
+    """Writes the page and, if wanted, the tables in the *document*."""
     PAGE.parent.mkdir(parents=True, exist_ok=True)
     PAGE.write_text(report.page())
-    DOCUMENT.write_text(report.document(DOCUMENT.read_text()))
+    if document:
+        DOCUMENT.write_text(report.document(DOCUMENT.read_text()))

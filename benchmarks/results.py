@@ -1,5 +1,6 @@
 """What the benchmarks found: one entry for each work and variant, kept in ``var/bench/results.json``."""
 
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
@@ -38,9 +39,12 @@ def load(file: Path = FILE) -> list[Result]:
 
 
 def write(results: Iterable[Result], file: Path = FILE) -> None:
-    """Keep *results*, each in place of the former one of the same work and variant."""
+    """Keep *results*, each in place of the former one of the same work and variant, with today's date in its detail."""
     kept = {(result.work, result.variant): result for result in load(file)}
-    kept |= {(result.work, result.variant): result for result in results}
+    today = time.strftime("%Y-%m-%d")
+    for result in results:
+        detail = result.detail | {"date": today}
+        kept[result.work, result.variant] = msgspec.structs.replace(result, detail=detail)
     file.parent.mkdir(parents=True, exist_ok=True)
     content = msgspec.json.format(msgspec.json.encode(list(kept.values())), indent=2)
     fresh = file.with_suffix(".new")

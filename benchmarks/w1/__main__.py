@@ -2,7 +2,6 @@
 
 import argparse
 import sys
-import time
 from typing import Final
 
 from rich.console import Console
@@ -25,7 +24,7 @@ def main() -> int:
     variants = [variant for variant in VARIANTS if variant.name in chosen.only]
     found = suite.measure(chosen.quick, lambda what: console.print(what, markup=False), variants)
     results.write(found)
-    page.Report(results=found, date=time.strftime("%Y-%m-%d"), machine=machine.this()).show(console)
+    page.Report(results=found, machine=machine.this()).show(console)
     return 0 if all(result.verified for result in found) else 1
 
 
