@@ -6,7 +6,7 @@ STAMP := .venv/.fillstream-stamp
 PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do \
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$name; break; }; done)
 
-.PHONY: help setup demo up test check fmt bench bench-compare
+.PHONY: help setup demo up test check fmt bench bench profile-compare
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -38,6 +38,9 @@ fmt: $(STAMP) ## Format, and mend what the linter can
 
 bench: setup ## Measure how fast it is, Kafka Streams and others beside it; QUICK=1 for less of everything
 	@$(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(ARGS)
+
+profile: setup ## Where a worker's time goes: a flame graph and a table, in var/bench
+	@$(BIN)/python -m benchmarks.profile $(ARGS)
 
 bench-compare: setup ## Old and new in turn, as ratios: make bench-compare BASE=<commit>
 	@test -n "$(BASE)" || { echo "say what to compare with: make bench-compare BASE=<commit>" >&2; exit 2; }
