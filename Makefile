@@ -6,7 +6,7 @@ STAMP := .venv/.fillstream-stamp
 PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do \
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$name; break; }; done)
 
-.PHONY: help setup demo up test check fmt bench bench profile-compare
+.PHONY: help setup demo up test check fmt bench profile bench-compare
 .DEFAULT_GOAL := help
 
 help: ## List the targets
