@@ -19,7 +19,12 @@ from benchmarks import machine, page, results
 from benchmarks.results import Result
 
 #: Modules with a function ``measure(quick)``; one that takes ``tell`` as well says what it is doing.
-WORKS: Final = {"W1": "benchmarks.w1.suite", "W2": "benchmarks.w2.suite", "latency": "benchmarks.latency"}
+WORKS: Final = {
+    "W1": "benchmarks.w1.suite",
+    "W2": "benchmarks.w2.suite",
+    "latency": "benchmarks.latency",
+    "gateway": "benchmarks.gateway",
+}
 
 _WIDTH: Final = 140
 

@@ -8,7 +8,7 @@ functions at each stage's border are wrapped in a stopwatch, whose own cost is t
 import argparse
 import gc
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from functools import cache
@@ -137,8 +137,8 @@ class Worker:
         """
         requests: list[bytes] = []
 
-        def emit(topic: str, value: bytes, _key: bytes | None) -> None:
-            if topic == REQUESTS:  # the rest has left the process by now, in a worker
+        def emit(topic: str, value: bytes | None, key: bytes | None) -> None:  # noqa: ARG001  # the lane's
+            if topic == REQUESTS and value is not None:  # the rest has left the process by now, in a worker
                 requests.append(value)
 
         spent_s = 0.0
@@ -326,7 +326,7 @@ def _price_ns(crossings: int = 20_000) -> tuple[float, float]:
 
 def totals(load: Load) -> dict[str, float]:
     """Places, acknowledges and fills the orders of *load*: microseconds an input, by its kind."""
-    spent_s: Counter[str] = Counter()
+    spent_s: defaultdict[str, float] = defaultdict(float)
     for kind, took_s in _whole_orders(load, {}):
         spent_s[kind] += took_s
     return {kind: spent_s[kind] / load.orders * 1e6 for kind in KINDS}

@@ -17,22 +17,27 @@ from benchmarks.load_venue import Arrival
 def test_a_latency_counts_from_when_its_command_was_due():
     found = sample([10.0, 10.5, 11.0], {0: 10.1, 1: 10.52, 2: 11.03}, 2, 20.0)
     assert found.latencies_ms == pytest.approx((20, 30, 100))
-    assert found.missing == 0
+    assert (found.late, found.lost) == (0, 0)
     assert found.behind == 1  # the last had only just become due
 
 
-def test_what_never_came_has_the_age_at_which_it_was_given_up_and_is_counted():
-    found = sample([10.0, 11.0, 12.0], {0: 10.1}, 1, 15.0)
+def test_what_came_late_or_never_has_the_age_at_which_it_was_given_up_and_is_counted():
+    found = sample([10.0, 11.0, 12.0], {0: 10.1, 2: 15.5}, 1, 15.0)
     assert found.latencies_ms == pytest.approx((100, 3_000, 4_000))
-    assert (found.behind, found.missing) == (2, 2)
+    assert (found.behind, found.late, found.lost) == (2, 2, 1)
     published = result(ANSWER, found)
     assert (published.work, published.variant, published.verified) == ("latency", "1/s answer", False)
     assert published.detail["held"] == "no"
-    assert published.detail["missing"] == 2
+    assert (published.detail["late"], published.detail["lost"]) == (2, 1)
+
+
+def test_what_is_only_late_makes_no_output_wrong():
+    published = result(ANSWER, sample([10.0, 11.0], {0: 10.1, 1: 20.0}, 1, 15.0))
+    assert (published.verified, published.detail["held"]) == (True, "no")
 
 
 def test_percentiles_are_of_all_commands():
-    found = Sample(rate=500, latencies_ms=tuple(float(number) for number in range(1_000)), behind=0, missing=0)
+    found = Sample(rate=500, latencies_ms=tuple(float(number) for number in range(1_000)), behind=0, late=0, lost=0)
     assert result(ANSWER, found).latency_ms == {"p50": 500, "p99": 990, "p99_9": 999}
     assert result(ANSWER, found).detail["held"] == "yes"
     points = dict(curve("500/s answer", found).points)
