@@ -26,12 +26,16 @@ ENTRIES: Final = {
     "jars": "runtime.jars",
     "broker": "runtime.broker",
     "topics": "runtime.topics",
+    "acls": "runtime.acls",
     "worker": "agents.worker",
     "gateway": "venue_gateways.worker",
     "sink": "analytics.sink",
     "clickhouse": "analytics.service",
     "simulator": "venue_gateways.simulator.server",
 }
+
+#: For commands that talk to Kafka: whose rights their account must have; with none, it only has to be let in.
+ROLES: Final = {"worker": "worker", "gateway": "gateway-{venue}", "sink": "sink", "topics": "", "acls": ""}
 
 app = typer.Typer(
     name="fillstream",
@@ -100,6 +104,19 @@ def topics(
 ) -> None:
     """Create the topics that are missing, and check that all are as they must be."""
     _run("topics", mend=repair)
+
+
+@app.command()
+def acls(
+    principal: Annotated[
+        str, typer.Option(help="What the broker calls the account of a role.")
+    ] = "User:fillstream-{role}",
+    apply: Annotated[
+        bool, typer.Option("--apply", help="Make those that aren't there, instead of showing all.")
+    ] = False,
+) -> None:
+    """Show what each role must be allowed to do on Kafka, as lines for kafka-acls.sh; or allow it."""
+    _run("acls", principal=principal, apply=apply)
 
 
 @app.command()
@@ -177,6 +194,8 @@ def _run(name: str, **options: object) -> NoReturn:
     with _exit_codes():
         settings = settings_module.load()
         telemetry.configure_logging(settings, name)
+        if name in ROLES and settings.security_protocol != "PLAINTEXT":  # else the broker asks nobody who they are
+            importlib.import_module("runtime.access").ensure(settings, ROLES[name].format(**options))
         main = importlib.import_module(ENTRIES[name]).main
         raise typer.Exit(main(settings, **options))
     raise AssertionError("unreachable: the block above always raises")

@@ -15,6 +15,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from runtime import jars, process, telemetry
+from runtime.broker_guard import Guard
 from runtime.exits import Exit, Unavailable
 from runtime.settings import Settings
 
@@ -57,9 +58,13 @@ class EmbeddedBroker:
     """The broker on *folder*, running between ``with`` and its end. A later start, also after a kill, finds its data.
 
     *jar_cache* holds Kafka's jars for every broker of this machine. A *port* of 0 takes a free one at each start.
+    Anybody on this machine may do anything with it, unless there is a *guard*.
     """
 
-    def __init__(self, folder: Path, *, jar_cache: Path, port: int = 0, heap_mib: int = 1024) -> None:
+    def __init__(
+        self, folder: Path, *, jar_cache: Path, port: int = 0, heap_mib: int = 1024, guard: Guard | None = None
+    ) -> None:
+        self._guard = guard
         self._folder = folder.absolute()
         self._jar_cache = jar_cache
         self._port = port
@@ -146,7 +151,10 @@ class EmbeddedBroker:
             "advertised.listeners": f"CLIENT://{self.bootstrap}",
             "controller.quorum.voters": f"1@127.0.0.1:{controller}",
         }
-        self._properties_file.write_text("".join(f"{name}={value}\n" for name, value in properties.items()))
+        if self._guard is not None:
+            properties |= self._guard.properties()
+        lines = "".join(f"{name}={value}\n" for name, value in properties.items())
+        telemetry.write_atomically(self._properties_file, lines.encode(), mode=0o600)
 
     def _format_storage(self, java: list[str]) -> None:
         """Give an empty data folder its identity; Kafka refuses to start on one without."""
@@ -180,7 +188,7 @@ class EmbeddedBroker:
         while time.monotonic() < deadline:
             if not self.alive:
                 raise Unavailable(f"Kafka ended while starting; the end of {self._log_file}:\n{self._log_end()}")
-            if process.listening(port) and cluster_at(self.bootstrap) == self._identity():
+            if process.listening(port) and cluster_at(self.bootstrap, self._guard) == self._identity():
                 return  # it is this broker that answers, not one that has taken its port
             time.sleep(0.1)
         raise Unavailable(f"Kafka didn't answer within {_READY_WITHIN_S:.0f} s; see {self._log_file}")
@@ -197,10 +205,11 @@ class EmbeddedBroker:
         return "\n".join([line for line in lines if not line.startswith("\t")][-12:])
 
 
-def cluster_at(bootstrap: str) -> str | None:
+def cluster_at(bootstrap: str, guard: Guard | None = None) -> str | None:
     """The ID of the cluster that gives metadata at *bootstrap* within 2 s, or None."""
+    config = {"bootstrap.servers": bootstrap, "log_level": 0} | (guard.client() if guard is not None else {})
     try:
-        metadata = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0}).list_topics(timeout=2)
+        metadata = AdminClient(config).list_topics(timeout=2)
     except KafkaException:
         return None
     identity: str | None = metadata.cluster_id

@@ -1,0 +1,187 @@
+"""Who may do what on Kafka: each role and the least it needs, as one table, and a look whether the broker agrees.
+
+Every process has an account of its own, so that a stolen password opens no more than that process could do. Nobody may
+create a topic but the operator, and nobody but workers may write what the ledger is made of.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka.admin import AclOperation, AdminClient
+
+from runtime import instruments, kafka
+from runtime.exits import Unavailable
+from runtime.settings import Settings, SettingsError
+from schemas import topics
+from schemas.topics import Topic
+
+_TIMEOUT_S: Final = 20.0
+_ROUND_S: Final = 1.0
+
+READ: Final = AclOperation.READ
+WRITE: Final = AclOperation.WRITE
+CREATE: Final = AclOperation.CREATE
+DESCRIBE: Final = AclOperation.DESCRIBE
+DESCRIBE_CONFIGS: Final = AclOperation.DESCRIBE_CONFIGS
+ALTER_CONFIGS: Final = AclOperation.ALTER_CONFIGS
+
+
+class Kind(StrEnum):
+    """What an ACL can be about, by the names of Kafka's own tools."""
+
+    TOPIC = "topic"
+    GROUP = "group"
+    TRANSACTIONAL_ID = "transactional-id"
+
+
+class Grant(msgspec.Struct, frozen=True):
+    """Leave to do *operations* with everything of one *kind* that has one of *names*, or begins so if *prefixed*.
+
+    To read or to write something includes to describe it.
+    """
+
+    kind: Kind
+    names: tuple[str, ...]
+    operations: tuple[AclOperation, ...]
+    prefixed: bool = False
+
+
+def table(venues: Iterable[str], database: str = "fillstream") -> Mapping[str, tuple[Grant, ...]]:
+    """The grants of each role in an installation that trades on *venues* and keeps its analytics in *database*."""
+    requests = tuple(topics.venue_requests(venue) for venue in sorted(venues))
+    everything = (*topics.INPUTS, *topics.OUTPUTS, *topics.CHANGELOGS, *requests)
+    told = (topics.ORDER_COMMANDS, topics.TRANSFERS, topics.VENUE_REPORTS, *topics.OUTPUTS)
+    answers = (topics.ORDER_EVENTS,)
+    roles = {
+        "worker": (
+            _on(topics.INPUTS, READ, DESCRIBE_CONFIGS),
+            _on((topics.TICKS,), WRITE),
+            _on((*topics.OUTPUTS, *requests), WRITE, DESCRIBE_CONFIGS),
+            _on(topics.CHANGELOGS, READ, WRITE, DESCRIBE_CONFIGS),
+            _group(topics.APPLICATION),
+            Grant(Kind.TRANSACTIONAL_ID, (f"{topics.APPLICATION}-",), (WRITE, DESCRIBE), prefixed=True),
+        ),
+        "sink": (
+            _on(told, READ),
+            Grant(Kind.TOPIC, (topics.venue_requests("").name,), (READ,), prefixed=True),  # also of a new venue
+            _group(f"{database}-sink"),
+        ),
+        "upstream": (_on((topics.ORDER_COMMANDS,), WRITE), _on(answers, READ), _group("upstream-", prefixed=True)),
+        "treasury": (_on((topics.TRANSFERS,), WRITE), _on(answers, READ), _group("treasury-", prefixed=True)),
+        "operator": (
+            _on(everything, CREATE, READ, DESCRIBE_CONFIGS, ALTER_CONFIGS),
+            _on((topics.ORDER_COMMANDS, topics.TRANSFERS, topics.DEAD_LETTERS), WRITE),  # to replay dead letters
+            _group("operator-", prefixed=True),
+            Grant(Kind.GROUP, (topics.APPLICATION, f"{database}-sink"), (DESCRIBE,), prefixed=True),  # for lag tools
+        ),
+    }
+    return roles | {gateway(venue): _of_gateway(venue) for venue in sorted(venues)}
+
+
+def gateway(venue: str) -> str:
+    """The role of the gateways to *venue*: one venue's can't read the requests to another."""
+    return f"gateway-{venue}"
+
+
+def _of_gateway(venue: str) -> tuple[Grant, ...]:
+    return (
+        _on((topics.venue_requests(venue),), READ),
+        _on((topics.VENUE_REPORTS, topics.DEAD_LETTERS), WRITE),
+        _group(f"{topics.APPLICATION}-gateway-{venue}"),
+    )
+
+
+def _on(named: Iterable[Topic], *operations: AclOperation) -> Grant:
+    return Grant(Kind.TOPIC, tuple(topic.name for topic in named), operations)
+
+
+def _group(name: str, *, prefixed: bool = False) -> Grant:
+    return Grant(Kind.GROUP, (name,), (READ,), prefixed)
+
+
+# ── a look at the broker ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def ensure(settings: Settings, role: str) -> None:
+    """Returns if the broker takes this process's credentials, and lets it do what *role* needs of topics and groups.
+
+    Raises SettingsError if it doesn't know the account or can't be trusted, and Unavailable if it doesn't answer, or
+    if a topic or an ACL is missing. A role that isn't in the table needs only to be let in.
+    """
+    errors: list[KafkaError] = []
+    admin = AdminClient(kafka.client(settings, error_cb=errors.append) | {"log_level": 0})
+    _await_login(admin, settings, errors)
+    roles = table(instruments.load(settings.instruments).venues, settings.clickhouse_database)
+    missing = [line for grant in roles.get(role, ()) for line in _missing(admin, grant)]
+    if missing:
+        raise Unavailable(
+            f"Kafka doesn't let the account {_account(settings)} do what a {role} needs: {'; '.join(missing)}. "
+            "`fillstream acls` shows what each role needs, and with --apply grants it"
+        )
+
+
+def _await_login(admin: AdminClient, settings: Settings, errors: list[KafkaError]) -> None:
+    """Waits for an answer that needs credentials. Whatever the broker says, librdkafka goes on trying.
+
+    What it said comes by the way, as an *error*.
+    """
+    for _ in range(round(_TIMEOUT_S / _ROUND_S)):
+        try:
+            admin.list_topics(timeout=_ROUND_S)
+        except KafkaException:
+            admin.poll(0)
+        else:
+            return
+        for error in errors:
+            if error.code() in _REFUSALS:
+                raise SettingsError(_REFUSALS[error.code()].format(account=_account(settings), said=error.str()))
+    said = f" ({errors[-1].str()})" if errors else ""
+    raise Unavailable(f"no answer from Kafka at {settings.bootstrap_servers} by {settings.security_protocol}{said}")
+
+
+_REFUSALS: Final = {
+    KafkaError._AUTHENTICATION: (  # noqa: SLF001  # librdkafka's own names
+        "Kafka refuses the account {account}: set sasl_mechanism, sasl_username and sasl_password as the broker has "
+        "them. It said: {said}"
+    ),
+    KafkaError._SSL: "Kafka can't be trusted: does ssl_ca_location name its authority? {said}",  # noqa: SLF001
+}
+
+
+def _account(settings: Settings) -> str:
+    return settings.sasl_username or "of its certificate"
+
+
+def _missing(admin: AdminClient, grant: Grant) -> Iterator[str]:
+    """A line for each thing that the broker doesn't allow of *grant*."""
+    if grant.prefixed or grant.kind is Kind.TRANSACTIONAL_ID:
+        return  # only things that exist can be asked about, and only topics and groups
+    for name, allowed in _allowed(admin, grant.kind, grant.names).items():
+        if lacking := [operation.name for operation in grant.operations if operation not in allowed]:
+            yield f"{' and '.join(lacking)} on {grant.kind} {name}"
+
+
+def _allowed(admin: AdminClient, kind: Kind, names: Sequence[str]) -> Mapping[str, frozenset[AclOperation]]:
+    """What this account may do with each; nothing, if it may not even ask."""
+    if kind is Kind.TOPIC:
+        asked = admin.describe_topics(TopicCollection(list(names)), include_authorized_operations=True)
+    else:
+        asked = admin.describe_consumer_groups(list(names), include_authorized_operations=True)
+    allowed = {}
+    for name, answer in asked.items():
+        try:
+            allowed[name] = frozenset(answer.result(_TIMEOUT_S).authorized_operations or ())
+        except KafkaException as error:
+            if error.args[0].code() not in _FORBIDDEN:
+                raise Unavailable(
+                    f"Kafka has no {kind} {name} to look at ({error.args[0].str()}): an operator's `fillstream topics` "
+                    "makes all topics"
+                ) from error
+            allowed[name] = frozenset()
+    return allowed
+
+
+_FORBIDDEN: Final = frozenset({KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.GROUP_AUTHORIZATION_FAILED})
