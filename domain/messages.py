@@ -353,3 +353,20 @@ class DeadLetter(Message, frozen=True):
     occurred_at: int
     key: bytes | None = None
     value: bytes | None = None
+
+
+class Replay(Message, frozen=True):
+    """A dead letter's record was written to its topic again: which, by whom, and under which ID it is answered.
+
+    The coordinates are the dead record's. *command_id* is the transfer ID if the record is a transfer. *corrected* says
+    that an operator gave the value, because the record's own could not be read or was not what was meant.
+    """
+
+    source_topic: str
+    source_partition: int
+    source_offset: int
+    user_id: str
+    command_id: str
+    actor: str
+    replayed_at: int
+    corrected: bool

@@ -52,6 +52,8 @@ DEAD_LETTERS = Topic(
     retention_ms=30 * DAY_MS,
     message_bytes_max=MESSAGE_BYTES_MAX,  # a letter holds a whole record, which may be as large as its topic allows
 )
+#: Kept longer than the letters are: it says who had what done again.
+REPLAYS = Topic(name="replays", value=messages.Replay, key="the dead record's coordinates", retention_ms=365 * DAY_MS)
 
 ORDERS_CHANGELOG = Topic(
     name=f"{APPLICATION}-orders-changelog", value=state.Order, key="order key, 12 bytes", compacted=True
@@ -68,6 +70,8 @@ POSITIONS_CHANGELOG = Topic(
 
 INPUTS: Final = (ORDER_COMMANDS, TRANSFERS, VENUE_REPORTS, TICKS)
 OUTPUTS: Final = (ORDER_EVENTS, LEDGER_ENTRIES, DEAD_LETTERS)
+#: What operators do. `fillstream dlq` writes and reads it; the sink leaves it alone.
+OPERATIONS: Final = (REPLAYS,)
 CHANGELOGS: Final = (ORDERS_CHANGELOG, BALANCES_CHANGELOG, ANSWERS_CHANGELOG, POSITIONS_CHANGELOG)
 
 
@@ -80,5 +84,6 @@ def every(venues: tuple[str, ...]) -> Iterator[Topic]:
     """All topics of an installation that trades on *venues*."""
     yield from INPUTS
     yield from OUTPUTS
+    yield from OPERATIONS
     yield from CHANGELOGS
     yield from (venue_requests(venue) for venue in venues)
