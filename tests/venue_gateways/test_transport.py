@@ -4,9 +4,10 @@ import asyncio
 import contextlib
 import socket
 
+import httpx
 import pytest
 
-from venue_gateways.transport import Lost, NotSent, Transport
+from venue_gateways.transport import Lost, NotSent, Slots, Transport
 from venue_gateways.venue import HttpRequest
 
 REQUEST = HttpRequest("GET", "/a?b=c%2B&signature=%EF%BC%91", (("X-Key", "k"),))
@@ -51,7 +52,7 @@ async def test_what_was_signed_is_what_is_sent_and_any_status_is_an_answer():
         assert response.body == b"{}"
         assert response.headers["x-mbx-used-weight-1m"] == "3"
         assert response.headers["retry-after"] == "7"
-        assert len(transport._idle) == 1  # kept alive
+        assert len(transport._slots._idle) == 1  # kept alive
     line, *headers = heard[0].split(b"\r\n")
     assert line == b"GET /a?b=c%2B&signature=%EF%BC%91 HTTP/1.1"
     assert b"X-Key: k" in headers
@@ -98,10 +99,10 @@ async def test_a_connection_that_was_idle_for_long_is_not_used_again(monkeypatch
     monkeypatch.setattr("venue_gateways.transport.KEEP_ALIVE_S", 0.02)
     async with server(well) as (transport, _):
         await transport.send(REQUEST)
-        (first,) = transport._idle
+        (first,) = transport._slots._idle
         await asyncio.sleep(0.05)
         await transport.send(REQUEST)
-        (second,) = transport._idle
+        (second,) = transport._slots._idle
         assert first is not second
         assert first.is_closed()
 
@@ -110,7 +111,7 @@ async def test_a_placement_says_that_it_has_no_body():
     async with server(well) as (transport, heard):
         await transport.send(HttpRequest("POST", "/order?a=1"))
         await transport.send(HttpRequest("DELETE", "/order?a=1"))
-        host = transport._host
+        host = transport._url.netloc
     assert heard == [
         b"POST /order?a=1 HTTP/1.1\r\nHost: %b\r\nContent-Length: 0\r\n\r\n" % host,
         b"DELETE /order?a=1 HTTP/1.1\r\nHost: %b\r\n\r\n" % host,
@@ -126,7 +127,7 @@ async def test_a_call_that_is_given_up_takes_its_connection_with_it():
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.03):
                 await transport.send(REQUEST)
-        assert transport._idle == []
+        assert transport._slots._idle == []
         assert (await transport.send(REQUEST)).status == 418
 
 
@@ -172,3 +173,41 @@ async def test_a_call_that_gets_no_connection_in_time_is_unsent(monkeypatch):
         results = await asyncio.gather(*(transport.send(REQUEST) for _ in range(3)), return_exceptions=True)
     assert [type(result).__name__ for result in results] == ["HttpResponse", "HttpResponse", "NotSent"]
     assert len(heard) == 2
+
+
+async def test_any_client_of_httpx_can_call_through_the_slots():
+    async with server(well) as (transport, heard):
+        url = transport._url
+        async with httpx.AsyncClient(transport=Slots(url, 1), base_url=url) as client:
+            for _ in range(2):
+                response = await client.get("/time", headers={"X-Key": "k"})
+            assert (response.status_code, response.json(), response.headers["retry-after"]) == (418, {}, "7")
+            with pytest.raises(httpx.UnsupportedProtocol, match="only"):
+                await client.get("http://127.0.0.1:9/elsewhere")
+    assert [line.partition(b"\r\n")[0] for line in heard] == [b"GET /time HTTP/1.1"] * 2
+
+
+@pytest.mark.parametrize(
+    ("words", "error"), [(b"", httpx.RemoteProtocolError), (b"\x00\x01garbage\r\n\r\n", httpx.RemoteProtocolError)]
+)
+async def test_what_goes_wrong_on_a_connection_has_httpx_s_names(words, error):
+    async def answer(writer: asyncio.StreamWriter) -> bool:
+        writer.write(words)
+        await writer.drain()
+        return False
+
+    async with server(answer) as (transport, _), httpx.AsyncClient(transport=Slots(transport._url, 1)) as client:
+        with pytest.raises(error):
+            await client.get(transport._url)
+
+
+async def test_a_client_of_httpx_is_told_when_no_slot_becomes_free_in_its_time():
+    async def answer(writer: asyncio.StreamWriter) -> bool:
+        await asyncio.sleep(0.2)
+        return await well(writer)
+
+    async with server(answer) as (transport, _):
+        timeout = httpx.Timeout(5, pool=0.02)
+        async with httpx.AsyncClient(transport=Slots(transport._url, 1), timeout=timeout) as client:
+            results = await asyncio.gather(*(client.get(transport._url) for _ in range(2)), return_exceptions=True)
+    assert [type(result) for result in results] == [httpx.Response, httpx.PoolTimeout]
