@@ -51,16 +51,16 @@ class Grant(msgspec.Struct, frozen=True):
 
 def table(venues: Iterable[str], database: str = "fillstream") -> Mapping[str, tuple[Grant, ...]]:
     """The grants of each role in an installation that trades on *venues* and keeps its analytics in *database*."""
-    requests = tuple(topics.venue_requests(venue) for venue in sorted(venues))
-    everything = (*topics.INPUTS, *topics.OUTPUTS, *topics.CHANGELOGS, *requests)
+    venues = tuple(sorted(venues))
+    requests = tuple(map(topics.venue_requests, venues))
+    everything = tuple(topics.every(venues))
     told = (topics.ORDER_COMMANDS, topics.TRANSFERS, topics.VENUE_REPORTS, *topics.OUTPUTS)
     answers = (topics.ORDER_EVENTS,)
     roles = {
         "worker": (
-            _on(topics.INPUTS, READ, DESCRIBE_CONFIGS),
-            _on((topics.TICKS,), WRITE),
-            _on((*topics.OUTPUTS, *requests), WRITE, DESCRIBE_CONFIGS),
-            _on(topics.CHANGELOGS, READ, WRITE, DESCRIBE_CONFIGS),
+            _on((*topics.INPUTS, *topics.CHANGELOGS), READ),
+            _on((topics.TICKS, *topics.CHANGELOGS, *topics.OUTPUTS, *requests), WRITE),
+            _on(everything, DESCRIBE, DESCRIBE_CONFIGS),  # it starts only if all are kept as they must be
             _group(topics.APPLICATION),
             Grant(Kind.TRANSACTIONAL_ID, (f"{topics.APPLICATION}-",), (WRITE, DESCRIBE), prefixed=True),
         ),
@@ -73,12 +73,12 @@ def table(venues: Iterable[str], database: str = "fillstream") -> Mapping[str, t
         "treasury": (_on((topics.TRANSFERS,), WRITE), _on(answers, READ), _group("treasury-", prefixed=True)),
         "operator": (
             _on(everything, CREATE, READ, DESCRIBE_CONFIGS, ALTER_CONFIGS),
-            _on((topics.ORDER_COMMANDS, topics.TRANSFERS, topics.DEAD_LETTERS), WRITE),  # to replay dead letters
+            _on((topics.ORDER_COMMANDS, topics.TRANSFERS, *topics.OPERATIONS), WRITE),  # to replay dead letters
             _group("operator-", prefixed=True),
             Grant(Kind.GROUP, (topics.APPLICATION, f"{database}-sink"), (DESCRIBE,), prefixed=True),  # for lag tools
         ),
     }
-    return roles | {gateway(venue): _of_gateway(venue) for venue in sorted(venues)}
+    return roles | {gateway(venue): _of_gateway(venue) for venue in venues}
 
 
 def gateway(venue: str) -> str:
@@ -112,7 +112,7 @@ def ensure(settings: Settings, role: str) -> None:
     if a topic or an ACL is missing. A role that isn't in the table needs only to be let in.
     """
     errors: list[KafkaError] = []
-    admin = AdminClient(kafka.client(settings, error_cb=errors.append) | {"log_level": 0})
+    admin = AdminClient(kafka.client(settings) | {"log_level": 0, "error_cb": errors.append})
     _await_login(admin, settings, errors)
     roles = table(instruments.load(settings.instruments).venues, settings.clickhouse_database)
     missing = [line for grant in roles.get(role, ()) for line in _missing(admin, grant)]
@@ -156,16 +156,17 @@ def _account(settings: Settings) -> str:
 
 
 def _missing(admin: AdminClient, grant: Grant) -> Iterator[str]:
-    """A line for each thing that the broker doesn't allow of *grant*."""
+    """A line for each operation that the broker doesn't allow on all of *grant*."""
     if grant.prefixed or grant.kind is Kind.TRANSACTIONAL_ID:
         return  # only things that exist can be asked about, and only topics and groups
-    for name, allowed in _allowed(admin, grant.kind, grant.names).items():
-        if lacking := [operation.name for operation in grant.operations if operation not in allowed]:
-            yield f"{' and '.join(lacking)} on {grant.kind} {name}"
+    allowed = _allowed(admin, grant.kind, grant.names)
+    for operation in grant.operations:
+        if lacking := [name for name, operations in allowed.items() if operation not in operations]:
+            yield f"{operation.name} on {grant.kind} {', '.join(lacking)}"
 
 
 def _allowed(admin: AdminClient, kind: Kind, names: Sequence[str]) -> Mapping[str, frozenset[AclOperation]]:
-    """What this account may do with each; nothing, if it may not even ask."""
+    """What this account may do with each: nothing, if it may not even ask. Without those of which nothing is known."""
     if kind is Kind.TOPIC:
         asked = admin.describe_topics(TopicCollection(list(names)), include_authorized_operations=True)
     else:
@@ -175,12 +176,11 @@ def _allowed(admin: AdminClient, kind: Kind, names: Sequence[str]) -> Mapping[st
         try:
             allowed[name] = frozenset(answer.result(_TIMEOUT_S).authorized_operations or ())
         except KafkaException as error:
-            if error.args[0].code() not in _FORBIDDEN:
-                raise Unavailable(
-                    f"Kafka has no {kind} {name} to look at ({error.args[0].str()}): an operator's `fillstream topics` "
-                    "makes all topics"
-                ) from error
-            allowed[name] = frozenset()
+            code = error.args[0].code()
+            if code == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                raise Unavailable(f"there is no topic {name}: an operator's `fillstream topics` makes it") from error
+            if code in _FORBIDDEN:
+                allowed[name] = frozenset()  # else a group that nobody was in yet, or one that is just being loaded
     return allowed
 
 
