@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from benchmarks import latency
 from benchmarks.latency import Curve
 from benchmarks.results import Result
-from runtime.demo.plots import BLUE, FAINT, INK, STYLE
+from runtime.trial.drawing import BLUE, FAINT, INK, STYLE
 
 _BAR_INCHES: Final = 0.32
 _SECOND: Final = "#93b4f5"

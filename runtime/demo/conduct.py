@@ -12,20 +12,26 @@ import structlog
 from rich.console import Console
 
 from runtime import jars, supervisor, telemetry
-from runtime.demo import oracle, questions, report, show
+from runtime.demo import questions, report, show
 from runtime.demo import summary as figures
-from runtime.demo.oracle.evidence import Check, Evidence
-from runtime.demo.plan import Shape
+from runtime.demo.kills import Killer
 from runtime.demo.plots import Course
-from runtime.demo.progress import Progress, starting
 from runtime.demo.report import Material
-from runtime.demo.run import Run, Stopped
-from runtime.demo.summary import Timing
+from runtime.demo.summary import Kill, Timing
 from runtime.exits import Exit, Unavailable
 from runtime.process import StopRequest
 from runtime.settings import Settings
 from runtime.supervisor import Cancelled
+from runtime.trial import oracle
+from runtime.trial.oracle.evidence import Check, Evidence
+from runtime.trial.plan import Shape
+from runtime.trial.progress import Progress, starting
+from runtime.trial.run import Run, Stopped
 
+#: How long a run may take to come to rest. Orders of unknown outcome are proven within half a minute.
+SETTLE_S: Final = 60.0
+#: The same after processes were killed: what they had in hand is asked for again until there is proof.
+SETTLE_AFTER_KILLS_S: Final = 120.0
 #: What a shell expects of a program that Ctrl-C has ended.
 INTERRUPTED: Final = 130
 MADE_BY_RUNS: Final = ("commands.jsonl", "summary.json", "report.html", "demo.log")
@@ -99,17 +105,18 @@ class Stage:
     def _perform(self, run: Run, *, kill: bool) -> Material:
         with Progress(self._console, run.counts) as progress:
             run.look = lambda: self._look(progress)
+            killer = Killer(run.shape.duration_s, run.alive) if kill else None
             with self._timed("run"):
-                run.perform(kill=kill)
+                run.perform(killer)
             with self._timed("settle"):
-                run.settle()
+                run.settle(SETTLE_AFTER_KILLS_S if killer else SETTLE_S)
             with self._timed("read"):
                 evidence = run.evidence()
         with self._timed("judge"):
             checks = oracle.judge(evidence, run.shape.partitions)
-        return self._material(run, evidence, checks)
+        return self._material(run, evidence, checks, killer.kills if killer else [])
 
-    def _material(self, run: Run, evidence: Evidence, checks: Sequence[Check]) -> Material:
+    def _material(self, run: Run, evidence: Evidence, checks: Sequence[Check], kills: Sequence[Kill]) -> Material:
         mirror = run.watcher.mirror
         latencies_us = figures.latencies(evidence, mirror)
         moments = {
@@ -123,14 +130,14 @@ class Stage:
             checks,
             latencies_us=latencies_us,
             timing=Timing(run.started_us, max(mirror.answered_us.values(), default=0), self._seconds),
-            kills=run.kills,
+            kills=kills,
             seed=run.shape.seed,
         )
         client = run.clickhouse.client()
         return Material(
             summary=summary,
             checks=checks,
-            course=Course(run.started_us, moments, run.kills),
+            course=Course(run.started_us, moments, kills),
             latencies_us=latencies_us,
             accounts=evidence.replayed,
             queries=questions.ask(client),

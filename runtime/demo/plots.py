@@ -1,23 +1,16 @@
 """The report's plots, as inline SVG."""
 
-import io
-import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any, Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
 import matplotlib as mpl
 import msgspec
 
-from runtime.demo.oracle.evidence import Balances
 from runtime.demo.summary import STAGES, Kill
+from runtime.trial.drawing import COLORS, FAINT, INK, drawing
+from runtime.trial.oracle.evidence import Balances
 
-INK: Final = "#1d2733"
-FAINT: Final = "#8a97a6"
-GRID: Final = "#e6ebf1"
-BLUE: Final = "#2563eb"
-COLORS: Final = ("#2563eb", "#0d9488", "#d97706", "#9333ea", "#64748b")
 STATUS_COLORS: Final[Mapping[str, str]] = {
     "FILLED": "#0d9488",
     "OPEN": "#2563eb",
@@ -27,22 +20,6 @@ STATUS_COLORS: Final[Mapping[str, str]] = {
     "EXPIRED": "#cbd5e1",
     "REJECTED": "#dc2626",
     "UNKNOWN": "#f59e0b",
-}
-STYLE: Final = {
-    "font.size": 10,
-    "font.family": "sans-serif",
-    "svg.fonttype": "none",  # text stays text: smaller, and the reader's own font
-    "text.color": INK,
-    "axes.labelcolor": FAINT,
-    "axes.edgecolor": GRID,
-    "axes.grid": True,
-    "grid.color": GRID,
-    "axes.axisbelow": True,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "xtick.color": FAINT,
-    "ytick.color": FAINT,
-    "legend.frameon": False,
 }
 #: A stage that never took so long is in the table only.
 WORTH_A_CURVE_MS: Final = 0.2
@@ -59,7 +36,7 @@ class Course(msgspec.Struct, frozen=True):
 
 def throughput(course: Course) -> str:
     """Things a second, over the run."""
-    with _drawing(10.5, 3.4) as (axes, svg):
+    with drawing(10.5, 3.4) as (axes, svg):
         for color, (name, moments) in zip(COLORS, course.moments_us.items(), strict=False):
             seconds = Counter((moment - course.started_us) // SECOND_US for moment in moments)
             span = range(max(0, min(seconds, default=0)), max(seconds, default=0) + 1)
@@ -86,7 +63,7 @@ def throughput(course: Course) -> str:
 
 def latency(latencies_us: Mapping[str, Sequence[int]]) -> str:
     """The share of each stage's cases that took at most so long, on a logarithmic axis."""
-    with _drawing(10.5, 3.4) as (axes, svg):
+    with drawing(10.5, 3.4) as (axes, svg):
         for color, (stage, values) in zip(COLORS, latencies_us.items(), strict=False):
             ranked = sorted(max(0.05, value / 1_000) for value in values)
             if stage not in STAGES or not ranked or ranked[-1] < WORTH_A_CURVE_MS:
@@ -121,7 +98,7 @@ def rejects(counts: Mapping[str, int]) -> str:
 def balances(accounts: Balances) -> str:
     """Where each asset is, as a share of what came in: owed by treasury and clearing on the left, held on the right."""
     shares = _shares(accounts)
-    with _drawing(10.5, 0.42 * len(shares) + 1.0) as (axes, svg):
+    with drawing(10.5, 0.42 * len(shares) + 1.0) as (axes, svg):
         axes.grid(axis="y", visible=False)
         for row, held in enumerate(shares.values()):
             left = right = 0.0
@@ -156,7 +133,7 @@ def _shares(accounts: Balances) -> dict[str, dict[str, float]]:
 
 
 def _bars(counts: Mapping[str, int], color: Callable[[str], str]) -> str:
-    with _drawing(5.1, 0.3 * max(3, len(counts)) + 0.5) as (axes, svg):
+    with drawing(5.1, 0.3 * max(3, len(counts)) + 0.5) as (axes, svg):
         names = list(counts)
         axes.barh(names, list(counts.values()), color=[color(name) for name in names], height=0.66)
         axes.invert_yaxis()
@@ -167,28 +144,3 @@ def _bars(counts: Mapping[str, int], color: Callable[[str], str]) -> str:
         for row, number in enumerate(counts.values()):
             axes.text(number + most * 0.012, row, f"{number:,}", va="center", fontsize=8.5)
     return svg()
-
-
-@contextmanager
-def _drawing(width: float, height: float) -> Iterator[tuple[Any, Callable[[], str]]]:
-    """Axes to draw on, and what gives the drawing as SVG once the block has ended."""
-    from matplotlib.backends.backend_svg import FigureCanvasSVG  # noqa: PLC0415  # slow to import, needed at the end
-    from matplotlib.figure import Figure  # noqa: PLC0415
-
-    out = io.StringIO()
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(width, height), layout="constrained")
-        FigureCanvasSVG(figure)
-        yield figure.add_subplot(), lambda: _inline(out.getvalue())
-        figure.savefig(out, format="svg", transparent=True, metadata={"Date": None})
-
-
-def _inline(svg: str) -> str:
-    """The ``<svg>`` element alone, as wide as its place in the page allows."""
-    body = svg[svg.index("<svg") :]
-    return re.sub(
-        r'<svg ([^>]*?)width="[^"]*" height="[^"]*"|<svg height="[^"]*"([^>]*?)width="[^"]*"',
-        r"<svg \1\2",
-        body,
-        count=1,
-    )

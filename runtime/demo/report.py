@@ -8,9 +8,9 @@ from typing import Final
 import msgspec
 
 from runtime.demo import plots
-from runtime.demo.oracle.evidence import Balances, Check
 from runtime.demo.plots import Course
 from runtime.demo.summary import STAGES, Summary
+from runtime.trial.oracle.evidence import Balances, Check
 
 
 class Query(msgspec.Struct, frozen=True):

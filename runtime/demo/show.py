@@ -7,9 +7,9 @@ from rich.console import Console, Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
 
-from runtime.demo.oracle.evidence import Check
 from runtime.demo.report import Query
 from runtime.demo.summary import STAGES, Summary
+from runtime.trial.oracle.evidence import Check
 
 FAULTS_SHOWN = 3
 

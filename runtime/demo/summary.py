@@ -7,9 +7,9 @@ from typing import Final
 
 import msgspec
 
-from runtime.demo.oracle import clickhouse, ledger
-from runtime.demo.oracle.evidence import ORDER_EVENTS, Check, Evidence
-from runtime.demo.watch import Mirror
+from runtime.trial.oracle import clickhouse, ledger
+from runtime.trial.oracle.evidence import ORDER_EVENTS, Check, Evidence
+from runtime.trial.watch import Mirror
 
 #: How many faults of a check are told one by one; the rest is counted.
 FAULTS_TOLD: Final = 20

@@ -7,15 +7,16 @@ from xml.etree import ElementTree as ET
 import pytest
 from rich.console import Console
 
-from runtime.demo import progress, report, show, summary
-from runtime.demo.oracle.evidence import Check, Evidence, Record, Rows
-from runtime.demo.plan import Expect, Sent
+from runtime.demo import report, show, summary
 from runtime.demo.plots import Course
-from runtime.demo.progress import Counts
 from runtime.demo.questions import text
 from runtime.demo.report import Material, Query
 from runtime.demo.summary import Kill, Timing
-from runtime.demo.watch import Mirror
+from runtime.trial import progress
+from runtime.trial.oracle.evidence import Check, Evidence, Record, Rows, Tables
+from runtime.trial.plan import Expect, Sent
+from runtime.trial.progress import Counts
+from runtime.trial.watch import Mirror
 
 CHECKS = (Check("all_is_well", "5 things"), Check("nothing_is_wrong", "2 things", ("<b>this</b> is",)))
 
@@ -49,7 +50,7 @@ def evidence():
     ]
     rows = Rows({("order-events", 0): [0, 1, 2, 3, 3]}, {}, {}, {})
     records = {"order-events": events, "venue-reports": reports}
-    return Evidence(sent=sent, records=records, journal=journal, tables={}, rows=rows)
+    return Evidence(sent=sent, records=records, journal=journal, tables=Tables({}, {}, {}, {}), rows=rows)
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from typing import Final
 
 import msgspec
 
-from runtime.demo import wire
-from runtime.demo.plan import COMMANDS, TRANSFERS, Expect, Market, Planned
+from runtime.trial import wire
+from runtime.trial.plan import COMMANDS, TRANSFERS, Expect, Market, Planned
 
 
 class Culprit(msgspec.Struct, frozen=True):

@@ -3,12 +3,13 @@
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from typing import Any, Final
 
 import confluent_kafka
 from typing_extensions import override
 
-from runtime.demo import wire
+from runtime.trial import wire
 
 TOPIC: Final = "order-events"
 POLL_S: Final = 0.2
@@ -45,13 +46,21 @@ class Mirror:
         return Counter(status for _, status in list(self.orders.values()))
 
 
-class Watcher(threading.Thread):
-    """Reads ``order-events`` into a mirror until stopped. *failure* is set if it can't go on."""
+def unheard(_partition: int, _written_us: int, _read_us: int) -> None:
+    """What is told of each event goes nowhere."""
 
-    def __init__(self, bootstrap: str, partitions: int) -> None:
+
+class Watcher(threading.Thread):
+    """Reads ``order-events`` into a mirror until stopped. *failure* is set if it can't go on.
+
+    *heard* is told of each event: its partition, and when it was written and read, in microseconds.
+    """
+
+    def __init__(self, bootstrap: str, partitions: int, heard: Callable[[int, int, int], None] = unheard) -> None:
         super().__init__(name="watcher", daemon=True)
         self.mirror = Mirror()
         self.failure: str | None = None
+        self._heard = heard
         self._stopping = threading.Event()
         self._consumer = confluent_kafka.Consumer(
             {
@@ -86,4 +95,6 @@ class Watcher(threading.Thread):
             if message.error().fatal():
                 raise confluent_kafka.KafkaException(message.error())
             return  # a broker that is away comes back; librdkafka tries again by itself
-        self.mirror.take(wire.decode(message.value())[1], time.time_ns() // 1_000)
+        read_us = time.time_ns() // 1_000
+        self.mirror.take(wire.decode(message.value())[1], read_us)
+        self._heard(message.partition(), message.timestamp()[1] * 1_000, read_us)

@@ -7,9 +7,9 @@ from typing import Final
 import msgspec
 from typing_extensions import override
 
-from runtime.demo.journal import Journal
-from runtime.demo.plan import Expect, Sent
-from runtime.demo.watch import AT_REST, Mirror
+from runtime.trial.journal import Journal
+from runtime.trial.plan import Expect, Sent
+from runtime.trial.watch import AT_REST, Mirror
 
 #: How long nothing may have happened before a system that has nothing to do counts as at rest.
 QUIET_S: Final = 1.5

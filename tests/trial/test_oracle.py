@@ -6,11 +6,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from runtime.demo import oracle, wire
-from runtime.demo.oracle import clickhouse, ledger
-from runtime.demo.oracle.evidence import Evidence, Record, Rows
-from runtime.demo.plan import Expect, Sent
-from runtime.demo.publish import digest
+from runtime.trial import oracle, wire
+from runtime.trial.oracle import clickhouse, ledger
+from runtime.trial.oracle import tables as oracle_tables
+from runtime.trial.oracle.evidence import Evidence, Record, Rows, Tables
+from runtime.trial.plan import Expect, Sent
+from runtime.trial.publish import digest
 
 PARTITIONS = 8
 USER = "user-00001"
@@ -37,6 +38,7 @@ class Run:
             )
         }
         self.tables, self.balances, self.totals, self.orders, self.extra_offsets = {}, {}, {}, {}, {}
+        self.order_rows, self.positions, self.committed = {}, {}, {}
 
     def put(self, topic, fields, *, value=b"v", key=KEY):
         records = self.records[topic]
@@ -60,8 +62,9 @@ class Run:
         )
 
     def evidence(self):
+        nothing = Tables({}, {}, {}, {})
         evidence = Evidence(
-            sent=self.sent, records=self.records, journal=self.journal, tables={}, rows=Rows({}, {}, {}, {})
+            sent=self.sent, records=self.records, journal=self.journal, tables=nothing, rows=Rows({}, {}, {}, {})
         )
         offsets = {}
         for topic, records in self.records.items():
@@ -70,7 +73,17 @@ class Run:
                 offsets.setdefault((topic, record.partition), []).extend([record.offset] * rows)
         for at, more in self.extra_offsets.items():
             offsets[at] += more
-        tables, balances, totals = (evidence.replayed | own for own in (self.tables, self.balances, self.totals))
+        table, balances, totals = (evidence.replayed | own for own in (self.tables, self.balances, self.totals))
+        order_rows = {
+            name: (events[-1]["status"], wire.units(events[-1]["filled_quantity"]))
+            for name, events in evidence.orders.items()
+        }
+        ends = {
+            (topic, HOME): self.records[topic][-1].offset + 1
+            for topic in ("order-commands", "transfers", "venue-reports")
+            if self.records[topic]
+        }
+        tables = Tables(table, order_rows | self.order_rows, ends | self.positions, self.committed)
         orders = {} | self.orders
         if not orders:
             for events in evidence.orders.values():
@@ -220,7 +233,7 @@ def test_a_user_in_a_foreign_partition_is_noticed(run):
 
 def test_a_missing_answer_is_missed(run):
     drop(run, "order-events", kind="COMMAND_REPEATED")
-    assert run.failing() == {"every_command_has_exactly_one_answer"}
+    assert run.failing() == {"every_command_has_exactly_one_answer", "positions_cover_effects_only"}
 
 
 def test_a_second_answer_is_one_too_many(run):
@@ -267,12 +280,20 @@ def test_bad_input_that_passes_is_noticed(run, change):
 
 def test_bad_input_without_an_answer_is_noticed(run):
     drop(run, "order-events", reason="DEADLINE_PASSED")
-    assert run.failing() == {"bad_input_is_refused", "every_command_has_exactly_one_answer"}
+    assert run.failing() == {
+        "bad_input_is_refused",
+        "every_command_has_exactly_one_answer",
+        "positions_cover_effects_only",
+    }
 
 
 def test_a_malformed_record_that_is_not_buried_is_missed(run):
     run.records["dead-letters"].clear()
-    assert run.failing() == {"bad_input_is_refused", "every_command_has_exactly_one_answer"}
+    assert run.failing() == {
+        "bad_input_is_refused",
+        "every_command_has_exactly_one_answer",
+        "positions_cover_effects_only",
+    }
 
 
 @pytest.mark.parametrize("change", [{"value": b"jun"}, {"key": None}])
@@ -390,6 +411,46 @@ def test_an_order_that_counts_less_than_was_traded_is_noticed(run):
 def test_a_table_that_drifts_from_the_ledger_is_noticed(run):
     run.tables[f"user:{USER}", "USD"] = (1, 2)
     assert run.failing() == {"tables_equal_the_ledger"}
+
+
+def test_an_order_row_that_drifts_from_its_events_is_noticed(run):
+    run.order_rows[USER, "o-2"] = ("OPEN", 1)
+    assert run.failing() == {"order_rows_equal_the_events"}
+
+
+def test_a_live_order_that_the_table_has_lost_is_noticed(run):
+    run.order_rows[USER, "o-3"] = ("OPEN", 0)
+    assert run.failing() == {"order_rows_equal_the_events"}
+    run.order_rows.clear()
+    tables = run.evidence().tables
+    for name, lost in (((USER, "o-1"), False), ((USER, "o-2"), True)):  # one has ended, one rests on the book
+        rest = {other: row for other, row in tables.orders.items() if other != name}
+        evidence = run.evidence()
+        evidence.tables = msgspec.structs.replace(tables, orders=rest)
+        assert oracle_tables.order_rows_equal_the_events(evidence).holds is not lost
+
+
+@pytest.mark.parametrize("topic", ["order-commands", "transfers", "venue-reports"])
+def test_an_input_that_was_not_read_to_its_end_is_noticed(run, topic):
+    run.positions[topic, HOME] = run.records[topic][-1].offset
+    assert run.failing() == {"positions_cover_effects_only"}
+
+
+def test_a_position_beyond_a_command_without_an_effect_is_noticed(run):
+    drop(run, "order-events", reason="DEADLINE_PASSED")
+    assert "positions_cover_effects_only" in {
+        check.name for check in [oracle_tables.positions_cover_effects_only(run.evidence())] if not check.holds
+    }
+
+
+def test_a_group_that_committed_more_than_was_done_is_noticed(run):
+    run.committed["order-commands", HOME] = 1_000
+    assert run.failing() == {"positions_cover_effects_only"}
+
+
+def test_an_order_whose_fate_is_still_unknown_is_noticed(run):
+    spoil(run, "order-events", find(run, "order-events", kind="ORDER_OPENED"), status="UNKNOWN")
+    assert run.failing() == {"no_order_is_left_unknown"}
 
 
 def test_a_balance_in_clickhouse_that_drifts_is_noticed(run):

@@ -1,18 +1,19 @@
 """Producing the plan, at its pace, with a plain confluent-kafka producer, and keeping what the broker acknowledged."""
 
+import io
 import threading
 import time
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import confluent_kafka
 import msgspec
 from typing_extensions import override
 
-from runtime.demo import wire
-from runtime.demo.plan import Planned, Sent
+from runtime.trial import wire
+from runtime.trial.plan import Planned, Sent
 
 FLUSH_S: Final = 30.0
 QUEUE_WAIT_S: Final = 0.05
@@ -26,10 +27,16 @@ def digest(key: bytes | None, value: bytes | None) -> str:
     return hash_.hexdigest()
 
 
+def acknowledged(log: Path) -> list[Sent]:
+    """What the broker has acknowledged, by the *log* of one or more publishers."""
+    return msgspec.json.Decoder(Sent).decode_lines(log.read_bytes()) if log.exists() else []
+
+
 class Publisher(threading.Thread):
     """Sends *planned* in order, each at its time after the start; *sent* grows as the broker acknowledges.
 
-    *log* gets one JSON line a record, written before the thread ends. *refused* holds what the broker would not take.
+    *log* gets one JSON line a record, appended when the broker acknowledges it: what is in the file must have been
+    answered at the end, whoever dies. *refused* holds what the broker would not take.
     """
 
     def __init__(self, bootstrap: str, planned: Sequence[Planned], log: Path) -> None:
@@ -39,7 +46,9 @@ class Publisher(threading.Thread):
         self.refused: list[str] = []
         self.started_us = 0
         self.ended_us = 0
-        self._log = log
+        self._log_file = log
+        self._log: IO[bytes] = io.BytesIO()
+        self._encoder = msgspec.json.Encoder()
         self._stopping = threading.Event()
         self._producer = confluent_kafka.Producer(
             {
@@ -59,6 +68,10 @@ class Publisher(threading.Thread):
 
     @override
     def run(self) -> None:
+        with self._log_file.open("ab") as self._log:
+            self._publish()
+
+    def _publish(self) -> None:
         self.started_us = time.time_ns() // 1_000
         start_s = time.monotonic()
         for record in self.planned:
@@ -70,9 +83,6 @@ class Publisher(threading.Thread):
         if left := self._producer.flush(FLUSH_S):
             self.refused.append(f"{left} records not acknowledged within {FLUSH_S:g} s")
         self.ended_us = time.time_ns() // 1_000
-        encoder = msgspec.json.Encoder()
-        with self._log.open("ab") as file:
-            file.writelines(encoder.encode(sent) + b"\n" for sent in self.sent)
 
     def _send(self, record: Planned) -> None:
         routing = {} if record.partition is None else {"partition": record.partition}
@@ -91,19 +101,19 @@ class Publisher(threading.Thread):
             if error is not None:
                 self.refused.append(f"{record.kind}: {error}")
                 return
-            self.sent.append(
-                Sent(
-                    topic=record.topic,
-                    partition=message.partition(),
-                    offset=message.offset(),
-                    sent_us=sent_us,
-                    kind=record.kind,
-                    expect=record.expect,
-                    user_id=record.user_id,
-                    command_id=record.command_id,
-                    order_id=record.order_id,
-                    digest=digest(record.key, record.value),
-                )
+            sent = Sent(
+                topic=record.topic,
+                partition=message.partition(),
+                offset=message.offset(),
+                sent_us=sent_us,
+                kind=record.kind,
+                expect=record.expect,
+                user_id=record.user_id,
+                command_id=record.command_id,
+                order_id=record.order_id,
+                digest=digest(record.key, record.value),
             )
+            self._log.write(self._encoder.encode(sent) + b"\n")
+            self.sent.append(sent)
 
         return acknowledge

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Final
 
-from runtime.demo.oracle import clickhouse, commands, ledger, venue
-from runtime.demo.oracle.evidence import Check, Evidence
+from runtime.trial.oracle import clickhouse, commands, ledger, tables, venue
+from runtime.trial.oracle.evidence import Check, Evidence
 
 CHECKS: Final[tuple[Callable[[Evidence], Check], ...]] = (
     commands.log_holds_what_was_acknowledged,
@@ -21,6 +21,9 @@ CHECKS: Final[tuple[Callable[[Evidence], Check], ...]] = (
     venue.live_orders_are_live_at_the_venue,
     venue.fills_are_settled_once,
     venue.orders_filled_as_the_venue_says,
+    tables.order_rows_equal_the_events,
+    tables.positions_cover_effects_only,
+    tables.no_order_is_left_unknown,
     ledger.entries_balance,
     ledger.ledger_balances_per_asset,
     ledger.tables_equal_the_ledger,

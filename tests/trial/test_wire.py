@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from runtime.demo import wire
+from runtime.trial import wire
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from typing import Any
 
 import httpx
 
-from runtime.demo.plan import Market
 from runtime.exits import Unavailable
+from runtime.trial.plan import Market
 
 
 class Exchange:

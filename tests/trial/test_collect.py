@@ -4,9 +4,9 @@ import confluent_kafka
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from runtime.demo import collect, wire
-from runtime.demo.plan import Expect, Planned
-from runtime.demo.publish import Publisher, digest
+from runtime.trial import collect, wire
+from runtime.trial.plan import Expect, Planned
+from runtime.trial.publish import Publisher, digest
 
 
 @pytest.fixture
@@ -15,6 +15,7 @@ def topic(broker, unique, monkeypatch):
     admin = AdminClient({"bootstrap.servers": broker})
     admin.create_topics([NewTopic(name, 4, 1)])[name].result(20)
     monkeypatch.setattr(collect, "MESSAGES", {name: "tick"})
+    monkeypatch.setattr(collect, "INPUTS", (name,))
     return name
 
 
@@ -87,14 +88,15 @@ def test_an_aborted_transaction_leaves_no_evidence(broker, topic, unique):
 
 
 def test_table_balances_are_the_last_rows_added_up_over_partitions(broker, topic, monkeypatch):
-    monkeypatch.setattr(collect, "BALANCES", topic)
+    for name in ("BALANCES", "ORDERS", "POSITIONS"):
+        monkeypatch.setattr(collect, name, topic)
     producer = confluent_kafka.Producer({"bootstrap.servers": broker})
     for partition, available in ((0, 5), (0, 7), (1, 30)):
         row = {"owner": "treasury", "asset": "USD", "available": wire.amount(available), "reserved": wire.amount(1)}
         producer.produce(topic, wire.encode("balance", row), b"treasury\x1fUSD", partition)
     producer.produce(topic, None, b"gone", 1)
     producer.flush(10)
-    assert collect.tables(broker, 4) == {("treasury", "USD"): (37 * 10**18, 2 * 10**18)}
+    assert collect.tables(broker, 4).balances == {("treasury", "USD"): (37 * 10**18, 2 * 10**18)}
 
 
 def test_a_topic_that_never_ends_is_given_up_with_a_word_on_where(broker, topic, monkeypatch):

@@ -13,8 +13,8 @@ from typing import Final
 
 import msgspec
 
-from runtime.demo import mischief, terms, wire
-from runtime.demo.plan import COMMANDS, TRANSFERS, Expect, Market, Planned, Shape
+from runtime.trial import mischief, terms, wire
+from runtime.trial.plan import COMMANDS, TRANSFERS, Expect, Market, Planned, Shape
 
 BURST_COUNT: Final = 12
 BURST_SHARE: Final = 0.35

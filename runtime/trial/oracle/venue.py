@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from decimal import Decimal
 from itertools import pairwise
 
-from runtime.demo import wire
-from runtime.demo.journal import Line
-from runtime.demo.oracle.evidence import AT_REST, ENDED, LEDGER_ENTRIES, Check, Evidence, OrderName, amount_of
-from runtime.demo.wire import Avro
+from runtime.trial import wire
+from runtime.trial.journal import Line
+from runtime.trial.oracle.evidence import AT_REST, ENDED, LEDGER_ENTRIES, Check, Evidence, OrderName, amount_of
+from runtime.trial.wire import Avro
 
 LIVE = frozenset({"OPEN", "PARTIALLY_FILLED"})
 #: What ends a venue order. A fill ends it too, once its quantity is reached.

@@ -8,9 +8,9 @@ import clickhouse_connect
 import confluent_kafka
 import msgspec
 
-from runtime.demo import wire
-from runtime.demo.oracle.evidence import Balances, Record, Rows
-from runtime.demo.plan import VENUE
+from runtime.trial import wire
+from runtime.trial.oracle.evidence import Balances, Record, Rows, Tables
+from runtime.trial.plan import VENUE
 
 TOPICS: Final = (
     "order-commands",
@@ -31,7 +31,13 @@ MESSAGES: Final[Mapping[str, str]] = {
     "ledger-entries": "journal_entry",
     "dead-letters": "dead_letter",
 }
+#: The topics that others write: what stands in them is compared byte for byte with what was sent.
+INPUTS: Final = ("order-commands", "transfers")
 BALANCES: Final = "fillstream-balances-changelog"
+ORDERS: Final = "fillstream-orders-changelog"
+POSITIONS: Final = "fillstream-positions-changelog"
+WORKERS: Final = "fillstream"
+#: How long nothing more may come before a topic's end.
 READ_S: Final = 60.0
 BATCH: Final = 5_000
 
@@ -52,26 +58,55 @@ class Clickhouse(msgspec.Struct, frozen=True):
 
 
 def records(bootstrap: str, partitions: int, topics: Sequence[str] = TOPICS) -> dict[str, list[Record]]:
-    """Every committed record of *topics*, in the order of each partition. Raises UnreadableError."""
+    """Every committed record of *topics*, in the order of each partition. Raises UnreadableError.
+
+    Millions of them: bytes that were decoded and that nobody compares are dropped.
+    """
     found: dict[str, list[Record]] = {topic: [] for topic in topics}
     for message in _messages(bootstrap, [(topic, number) for topic in topics for number in range(partitions)]):
         found[message.topic()].append(_record(message))
     return found
 
 
-def tables(bootstrap: str, partitions: int) -> Balances:
-    """The balances that the changelog would restore: the last row of each key, added up over the partitions."""
-    last: dict[tuple[int, bytes], bytes | None] = {}
-    for message in _messages(bootstrap, [(BALANCES, number) for number in range(partitions)]):
-        last[message.partition(), message.key()] = message.value()
+def tables(bootstrap: str, partitions: int) -> Tables:
+    """What the changelogs would restore: the last row of each key, balances added up over the partitions."""
     sums: dict[tuple[str, str], tuple[int, int]] = {}
-    for value in last.values():
+    for _, row in _last_rows(bootstrap, partitions, BALANCES, "balance"):
+        account = row["owner"], row["asset"]
+        available, reserved = sums.get(account, (0, 0))
+        sums[account] = available + wire.units(row["available"]), reserved + wire.units(row["reserved"])
+    orders = {
+        (row["user_id"], row["order_id"]): (row["status"], wire.units(row["filled_quantity"]))
+        for _, row in _last_rows(bootstrap, partitions, ORDERS, "order")
+    }
+    positions = {
+        (row["topic"], partition): row["next_offset"]
+        for partition, row in _last_rows(bootstrap, partitions, POSITIONS, "position")
+    }
+    return Tables(balances=sums, orders=orders, positions=positions, committed=_committed(bootstrap, sorted(positions)))
+
+
+def _last_rows(bootstrap: str, partitions: int, topic: str, expected: str) -> Iterator[tuple[int, wire.Avro]]:
+    """The last row of each key, and its partition; those that were deleted are left out."""
+    last: dict[tuple[int, bytes], bytes | None] = {}
+    for message in _messages(bootstrap, [(topic, number) for number in range(partitions)]):
+        last[message.partition(), message.key()] = message.value()
+    for (partition, _), value in last.items():
         name, row = wire.decode(value) if value else ("", {})
-        if name == "balance":
-            account = row["owner"], row["asset"]
-            available, reserved = sums.get(account, (0, 0))
-            sums[account] = available + wire.units(row["available"]), reserved + wire.units(row["reserved"])
-    return sums
+        if name == expected:
+            yield partition, row
+
+
+def _committed(bootstrap: str, inputs: Sequence[tuple[str, int]]) -> dict[tuple[str, int], int]:
+    """What the workers' group has committed, where it has committed anything."""
+    consumer = _consumer(bootstrap, WORKERS)
+    try:
+        found = consumer.committed([confluent_kafka.TopicPartition(*at) for at in inputs], READ_S)
+    except confluent_kafka.KafkaException as error:
+        raise UnreadableError(f"the offsets of group {WORKERS}: {error}") from error
+    finally:
+        consumer.close()
+    return {(at.topic, at.partition): at.offset for at in found if at.offset >= 0}
 
 
 def rows(clickhouse: Clickhouse) -> Rows:
@@ -106,27 +141,32 @@ def _units(value: Any) -> int:
     return wire.units(wire.amount(value))
 
 
-def _messages(bootstrap: str, partitions: Sequence[tuple[str, int]]) -> Iterator[Any]:
-    consumer = confluent_kafka.Consumer(
+def _consumer(bootstrap: str, group: str) -> Any:
+    return confluent_kafka.Consumer(
         {
             "bootstrap.servers": bootstrap,
-            "group.id": "fillstream-demo-oracle",
+            "group.id": group,
             "isolation.level": "read_committed",
             "enable.auto.commit": False,
             "enable.partition.eof": True,
         },
         logger=wire.KAFKA_LOG,
     )
+
+
+def _messages(bootstrap: str, partitions: Sequence[tuple[str, int]]) -> Iterator[Any]:
+    consumer = _consumer(bootstrap, "fillstream-trial-oracle")
     consumer.assign([confluent_kafka.TopicPartition(topic, number, 0) for topic, number in partitions])
     unread = set(partitions)
     deadline_s = time.monotonic() + READ_S
     try:
         while unread:
             if time.monotonic() > deadline_s:
-                raise UnreadableError(f"not read to their ends within {READ_S:g} s: {sorted(unread)}")
+                raise UnreadableError(f"not read to their ends, and nothing more for {READ_S:g} s: {sorted(unread)}")
             for message in consumer.consume(BATCH, 0.1):
                 error = message.error()
                 if error is None:
+                    deadline_s = time.monotonic() + READ_S
                     yield message
                 elif error.code() == confluent_kafka.KafkaError._PARTITION_EOF:  # noqa: SLF001  # the library has no other name for it
                     unread.discard((message.topic(), message.partition()))
@@ -138,14 +178,15 @@ def _messages(bootstrap: str, partitions: Sequence[tuple[str, int]]) -> Iterator
 
 def _record(message: Any) -> Record:
     topic = message.topic()
+    fields = _fields(message.value(), MESSAGES[topic])
     return Record(
         topic=topic,
         partition=message.partition(),
         offset=message.offset(),
         timestamp_ms=message.timestamp()[1],
         key=message.key(),
-        value=message.value(),
-        fields=_fields(message.value(), MESSAGES[topic]),
+        value=message.value() if fields is None or topic in INPUTS else None,
+        fields=fields,
     )
 
 

@@ -1,6 +1,6 @@
 """What the oracle goes by: records of the topics, the venue's journal, the producer's log and ClickHouse's rows.
 
-Collected by ``runtime.demo.collect``; nothing here comes from fillstream's own code or memory.
+Collected by ``runtime.trial.collect``; nothing here comes from fillstream's own code or memory.
 """
 
 from collections import Counter, defaultdict
@@ -12,9 +12,9 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from runtime.demo.journal import Line
-from runtime.demo.plan import Sent
-from runtime.demo.wire import Avro
+from runtime.trial.journal import Line
+from runtime.trial.plan import Sent
+from runtime.trial.wire import Avro
 
 ORDER_EVENTS: Final = "order-events"
 LEDGER_ENTRIES: Final = "ledger-entries"
@@ -48,6 +48,19 @@ class Record(msgspec.Struct, frozen=True):
     @property
     def at(self) -> Coordinates:
         return self.topic, self.partition, self.offset
+
+
+class Tables(msgspec.Struct, frozen=True):
+    """What workers would restore, and how far they say they are.
+
+    *orders* has status and filled quantity of those not retired yet. *positions* and *committed* are next offsets of
+    inputs by topic and partition: of the table of positions, and of the workers' group.
+    """
+
+    balances: Balances
+    orders: Mapping[OrderName, tuple[str, int]]
+    positions: Mapping[tuple[str, int], int]
+    committed: Mapping[tuple[str, int], int]
 
 
 class Rows(msgspec.Struct, frozen=True):
@@ -84,7 +97,7 @@ class Evidence:
         sent: Sequence[Sent],
         records: Mapping[str, Sequence[Record]],
         journal: Sequence[Line],
-        tables: Balances,
+        tables: Tables,
         rows: Rows,
     ) -> None:
         self.sent = sent

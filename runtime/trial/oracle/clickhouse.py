@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from runtime.demo.oracle.evidence import Check, Evidence
+from runtime.trial.oracle.evidence import Check, Evidence
 
 
 def duplicates(evidence: Evidence) -> int:

@@ -5,8 +5,8 @@ from decimal import Decimal
 
 import pytest
 
-from runtime.demo import mischief, wire, workload
-from runtime.demo.plan import Expect, Market, Shape
+from runtime.trial import mischief, wire, workload
+from runtime.trial.plan import Expect, Market, Shape
 
 MARKETS = [
     Market("BTC-USD", Decimal(65_000), Decimal("0.01"), Decimal("0.00001")),

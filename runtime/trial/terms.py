@@ -7,8 +7,8 @@ from typing import Final
 
 import msgspec
 
-from runtime.demo import wire
-from runtime.demo.plan import VENUE, Market
+from runtime.trial import wire
+from runtime.trial.plan import VENUE, Market
 
 SECOND_US: Final = 1_000_000
 #: Of a hundred orders, about three are of an asset that their user may not have.

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
-from runtime.demo import wire
-from runtime.demo.oracle.evidence import Check, Evidence
-from runtime.demo.plan import Expect, Sent
-from runtime.demo.publish import digest
-from runtime.demo.wire import Avro
+from runtime.trial import wire
+from runtime.trial.oracle.evidence import Check, Evidence
+from runtime.trial.plan import Expect, Sent
+from runtime.trial.publish import digest
+from runtime.trial.wire import Avro
 
 INPUTS = ("order-commands", "transfers")
 

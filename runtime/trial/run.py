@@ -4,34 +4,28 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, Protocol, Self
 from urllib.parse import urlsplit
 
 import msgspec
 import structlog
 
-from runtime.demo import collect, settle, workload
-from runtime.demo.collect import Clickhouse
-from runtime.demo.exchange import Exchange
-from runtime.demo.gauge import RowGauge
-from runtime.demo.journal import Journal
-from runtime.demo.kills import Killer
-from runtime.demo.oracle.evidence import Evidence
-from runtime.demo.plan import Planned, Sent, Shape
-from runtime.demo.progress import Counts
-from runtime.demo.publish import Publisher
-from runtime.demo.settle import Unrest
-from runtime.demo.summary import Kill
-from runtime.demo.watch import Watcher
 from runtime.exits import Unavailable
 from runtime.services import Endpoints
 from runtime.supervisor import Supervisor
+from runtime.trial import collect, publish, settle, workload
+from runtime.trial.collect import Clickhouse
+from runtime.trial.exchange import Exchange
+from runtime.trial.gauge import RowGauge
+from runtime.trial.journal import Journal
+from runtime.trial.oracle.evidence import Evidence
+from runtime.trial.plan import Planned, Sent, Shape
+from runtime.trial.progress import Counts
+from runtime.trial.publish import Publisher
+from runtime.trial.settle import Unrest
+from runtime.trial.watch import Watcher, unheard
 
 FUND_S: Final = 60.0
-#: How long a run may take to come to rest. Orders of unknown outcome are proven within half a minute.
-SETTLE_S: Final = 60.0
-#: The same after processes were killed: what they had in hand is asked for again until there is proof.
-SETTLE_AFTER_KILLS_S: Final = 120.0
 SINK_S: Final = 60.0
 READINGS_MAX: Final = 3
 #: Workers look at the clock once a second.
@@ -47,21 +41,38 @@ class Stopped(Exception):  # noqa: N818  # a wish, not an error
     """Somebody asked for the end before it came."""
 
 
-class Run:
-    """A run in progress, inside a ``with`` block. *look* is called often, and may raise Stopped to end the run."""
+class Disturbance(Protocol):
+    """What breaks things while commands are sent, in threads of its own. Its end is joined before a run settles."""
 
-    def __init__(self, running: Supervisor, shape: Shape, folder: Path) -> None:
+    def start(self) -> None: ...
+
+    def stop(self) -> None:
+        """Ends it early; all that it broke is whole again afterwards."""
+
+    def join(self) -> None: ...
+
+
+class Run:
+    """A run in progress, inside a ``with`` block. *look* is called often, and may raise Stopped to end the run.
+
+    *heard* is told of each event that a committed reader sees: its partition, when it was written (by the worker's
+    clock) and when it was read, both in microseconds.
+    """
+
+    def __init__(
+        self, running: Supervisor, shape: Shape, folder: Path, heard: Callable[[int, int, int], None] = unheard
+    ) -> None:
         self.phase = "waiting for the market"
         self.shape = shape
         self.sent: list[Sent] = []
         self.started_us = 0
-        self.kills: list[Kill] = []
         self.planned = 0
         self.journal = Journal(Path(running.endpoints.simulator_journal))
-        self.watcher = Watcher(running.endpoints.bootstrap, shape.partitions)
+        self.watcher = Watcher(running.endpoints.bootstrap, shape.partitions, heard)
         self.clickhouse = _clickhouse(running.endpoints)
         self._running = running
         self._folder = folder
+        self._log = folder / "commands.jsonl"
         self.look: Callable[[], None] = lambda: None
         self._gauge = RowGauge(self.clickhouse)
         self._exchange = Exchange(running.endpoints.simulator)
@@ -98,8 +109,8 @@ class Run:
             behind=None if events is None else max(0, mirror.events - events),
         )
 
-    def perform(self, *, kill: bool) -> None:
-        """Everything from the first transfer to the last answer. Raises Unavailable or Stopped."""
+    def perform(self, disturbance: Disturbance | None = None) -> None:
+        """From the first transfer to the last command and the end of *disturbance*. Raises Unavailable or Stopped."""
         markets = self._exchange.markets()
         self.shape = msgspec.structs.replace(self.shape, start_us=time.time_ns() // 1_000 + LEAD_US)
         plan = workload.make(self.shape, markets)
@@ -113,19 +124,17 @@ class Run:
                 f"{len(left)} transfers in {places} are not answered within {FUND_S:g} s: see {self._folder}/state/log"
             )
         self.phase = "trading"
-        killer = Killer(self.shape.duration_s, self._alive) if kill else None
-        if killer is not None:
-            killer.start()
-            self._stop_at_exit.append(killer.stop)
+        if disturbance is not None:
+            self._stop_at_exit.append(disturbance.stop)
+            disturbance.start()
         self.started_us = self._publish(plan.commands)
-        if killer is not None:
-            killer.join()
-            self.kills = killer.kills
+        if disturbance is not None:
+            disturbance.join()
 
-    def settle(self) -> Unrest:
+    def settle(self, within_s: float) -> Unrest:
         """Waits until the system is at rest, with the market stopped, and says what is left if it isn't."""
         self.phase = "settling"
-        deadline_s = time.monotonic() + (SETTLE_AFTER_KILLS_S if self.kills else SETTLE_S)
+        deadline_s = time.monotonic() + within_s
         self._wait(self._nothing_moves, deadline_s - time.monotonic())
         self._exchange.stop_market()  # or somebody would go on trading with what rests on the book
         left = settle.wait(self._unrest, deadline_s - time.monotonic())
@@ -152,6 +161,7 @@ class Run:
         self.phase = "reading the evidence"
         records = collect.records(self._running.endpoints.bootstrap, self.shape.partitions)
         tables = collect.tables(self._running.endpoints.bootstrap, self.shape.partitions)
+        sent = publish.acknowledged(self._log)
         journal = list(self.journal.lines)
         due = sum(
             len(record.fields["postings"]) if topic == "ledger-entries" and record.fields else 1
@@ -161,7 +171,7 @@ class Run:
         self.phase = "waiting for ClickHouse"
         self._wait(lambda: (self._gauge.rows or 0) >= due, SINK_S)  # the oracle will say what is missing
         rows = collect.rows(self.clickhouse)
-        return Evidence(sent=self.sent, records=records, journal=journal, tables=tables, rows=rows)
+        return Evidence(sent=sent, records=records, journal=journal, tables=tables, rows=rows)
 
     def _happened(self) -> int:
         """A number that grows whenever something happens."""
@@ -170,7 +180,7 @@ class Run:
 
     def _publish(self, planned: Sequence[Planned]) -> int:
         """Sends *planned*, and says when it began."""
-        publisher = Publisher(self._running.endpoints.bootstrap, planned, self._folder / "commands.jsonl")
+        publisher = Publisher(self._running.endpoints.bootstrap, planned, self._log)
         self._publisher = publisher
         publisher.start()
         while publisher.is_alive():
@@ -216,8 +226,8 @@ class Run:
         happened = self._happened()
         return settle.unrest(self.sent, self.watcher.mirror, self.journal), happened
 
-    def _alive(self) -> dict[str, int]:
-        """Who is ready to be killed."""
+    def alive(self) -> dict[str, int]:
+        """The process IDs of who is at work, by name."""
         return {state.name: state.pid for state in self._running.states() if state.what == "ready" and state.pid}
 
 

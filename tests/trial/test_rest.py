@@ -1,21 +1,16 @@
 """Following a run while it goes on: the venue's journal, the mirror of events, and when there is rest."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
 import time
 
 import pytest
 
-from runtime.demo import kills, settle
-from runtime.demo.journal import Journal
-from runtime.demo.kills import Killer
-from runtime.demo.plan import Expect, Sent
-from runtime.demo.run import READINGS_MAX, Run
-from runtime.demo.settle import Unrest
-from runtime.demo.watch import Mirror
+from runtime.trial import settle
+from runtime.trial.journal import Journal
+from runtime.trial.plan import Expect, Sent
+from runtime.trial.run import READINGS_MAX, Run
+from runtime.trial.settle import Unrest
+from runtime.trial.watch import Mirror
 
 NOTHING = {"unanswered": 0, "moving": 0, "unbooked": 0, "unknown": 0}
 
@@ -113,43 +108,3 @@ def test_the_evidence_is_of_one_moment_or_is_read_again_within_a_bound(moments, 
     run._happened = lambda: next(left)
     run._read = lambda: read.append(1) or len(read)
     assert run.evidence() == len(read) == readings
-
-
-def test_every_victim_is_killed_once_in_its_turn(monkeypatch):
-    processes = [subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) for _ in kills.VICTIMS]
-    by_pid = {process.pid: process for process in processes}
-
-    def alive():
-        """Each name's next process once the one before is dead, as a supervisor has it."""
-        named = zip(reversed(kills.VICTIMS), reversed(processes), strict=True)
-        return {name: process.pid for name, process in named if process.returncode is None}
-
-    def kill(pid, number, *, really=os.kill):
-        really(pid, number)
-        by_pid[pid].wait(10)
-
-    monkeypatch.setattr(os, "kill", kill)
-    killer = Killer(0.5, alive)
-    try:
-        killer.start()
-        killer.join()
-        assert [process.returncode for process in processes] == [-signal.SIGKILL] * len(kills.VICTIMS)
-        assert [kill.process for kill in killer.kills] == list(kills.VICTIMS)
-    finally:
-        monkeypatch.undo()
-        for process in processes:
-            process.kill()
-            process.communicate()
-
-
-def test_workers_gateway_and_sink_are_killed_three_times_each():
-    kinds = [victim.partition("-")[0] for victim in kills.VICTIMS]
-    assert {kind: kinds.count(kind) for kind in kinds} == {"worker": 3, "gateway": 3, "sink": 3}
-
-
-def test_a_victim_that_never_comes_back_is_not_waited_for_for_ever(monkeypatch):
-    monkeypatch.setattr(kills, "PATIENCE_S", 0.0)
-    killer = Killer(0.01, dict)
-    killer.start()
-    killer.join()
-    assert killer.kills == []

@@ -6,7 +6,7 @@ from typing import Any, Final
 import structlog
 from typing_extensions import override
 
-from runtime.demo.collect import Clickhouse
+from runtime.trial.collect import Clickhouse
 
 LOOK_EVERY_S: Final = 1.0
 

@@ -3,8 +3,8 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from runtime.demo import wire
-from runtime.demo.oracle.evidence import ENDED, LEDGER_ENTRIES, Check, Evidence, amount_of
+from runtime.trial import wire
+from runtime.trial.oracle.evidence import ENDED, LEDGER_ENTRIES, Check, Evidence, amount_of
 
 
 def entries_balance(evidence: Evidence) -> Check:
@@ -41,8 +41,8 @@ def tables_equal_the_ledger(evidence: Evidence) -> Check:
     """The balances that the workers would restore are the sums of what was posted."""
     return Check(
         "tables_equal_the_ledger",
-        f"{len(evidence.tables)} balances",
-        tuple(_differences(evidence, "table", dict(evidence.tables))),
+        f"{len(evidence.tables.balances)} balances",
+        tuple(_differences(evidence, "table", dict(evidence.tables.balances))),
     )
 
 
