@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from confluent_kafka.admin import (
     AdminClient,
@@ -42,7 +42,7 @@ class Guarded:
         self.guard = Guard(pem=pem, super_user="root", password=SecretStr(SUPER_PASSWORD))
         self.broker = EmbeddedBroker(folder / "kafka", jar_cache=JAR_CACHE, guard=self.guard)
 
-    def __enter__(self) -> "Guarded":
+    def __enter__(self) -> Self:
         self.broker.start()
         try:
             self._make_accounts()
