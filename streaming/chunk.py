@@ -1,7 +1,7 @@
 """What travels from a fetch to an agent: a stretch of one partition of an input topic."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, TypedDict
 
 import msgspec
 
@@ -24,6 +24,13 @@ class Record(Protocol):
 
     @property
     def headers(self) -> Sequence[tuple[str, bytes]]: ...
+
+
+class Outgoing(TypedDict):
+    """A record to produce, as ``confluent_kafka.Producer.produce_batch`` takes it; None as its value deletes a row."""
+
+    key: bytes | None
+    value: bytes | None
 
 
 class Emit(Protocol):

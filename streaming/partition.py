@@ -201,10 +201,8 @@ class Partition:
         self._admissions[topic] = self._intake.admit(topic, self.number, expected)
 
     def _emit_rows(self) -> None:
-        emit = self._writer.emit
         for changelog, rows in self._rows:
-            for key, value in rows.changes():
-                emit(changelog, value, key)
+            self._writer.emit_all(changelog, rows.changes())
 
     def _emit_positions(self) -> None:
         """Emits every position that the changelog doesn't have so, under a digest of exactly what it will have."""

@@ -1,7 +1,6 @@
 """Tables: rows held in memory, partition by partition, whose changes a chunk's transaction writes."""
 
 from collections.abc import Callable, Iterator
-from itertools import islice
 from typing import Any, Final, Generic, NoReturn, TypeVar
 
 import faust
@@ -11,15 +10,15 @@ from xxhash import xxh3_64_intdigest
 from domain.messages import Message
 from schemas import codec
 from schemas.topics import Topic
+from streaming.chunk import Outgoing
 
 RowT = TypeVar("RowT", bound=Message)
 
 DIGEST_BYTES: Final = 8
 _MODULUS: Final = 1 << (8 * DIGEST_BYTES)
 
-#: So many rows of a partition stay decoded at a chunk's end: those that an order's next report needs. The longest there
-#: go first.
-DECODED_MAX: Final = 4_096
+#: When more rows of a partition than this are decoded, all are forgotten but those that the chunk at hand changed.
+RECENT_MAX: Final = 4_096
 
 
 class Fingerprint:
@@ -50,7 +49,7 @@ class Rows(Generic[RowT]):
     is nothing to lock.
     """
 
-    __slots__ = ("__dict__", "_changed", "_decode", "_decoded", "_encode", "_fingerprint", "_stored", "digest")
+    __slots__ = ("__dict__", "_changed", "_decode", "_encode", "_fingerprint", "_recent", "_stored", "digest")
 
     #: Who has the functions between rows and bytes; a subclass may name a codec for schemas of its own.
     encoder = staticmethod(codec.encoder)
@@ -61,25 +60,25 @@ class Rows(Generic[RowT]):
         self._decode: Callable[[bytes], RowT] = self.decoder(row)
         self._fingerprint = fingerprint
         self._stored = restored
-        self._decoded: dict[bytes, RowT] = {}
+        self._recent: dict[bytes, RowT | None] = {}
         self._changed: dict[bytes, RowT | None] = {}
         self.digest = total(sum(map(fingerprint, restored.keys(), restored.values())))
 
     def get(self, key: bytes) -> RowT | None:
-        row = self._decoded.get(key)
+        row = self._changed.get(key) or self._recent.get(key)
         if row is None and key not in self._changed:  # else it was deleted in this chunk
             value = self._stored.get(key)
             if value is not None:
-                row = self._decoded[key] = self._decode(value)
+                row = self._recent[key] = self._decode(value)
         return row
 
     def put(self, key: bytes, row: RowT) -> None:
-        self._decoded[key] = self._changed[key] = row
+        self._changed[key] = row
 
     def delete(self, key: bytes) -> None:
         """Forget the row, if there is one."""
-        self._decoded.pop(key, None)
         self._changed[key] = None
+        self._recent.pop(key, None)
 
     def __len__(self) -> int:
         stored = self._stored
@@ -97,12 +96,12 @@ class Rows(Generic[RowT]):
     def loaded(self) -> None:
         """Called once, when all rows have been restored: the place to build indexes, in a thread of its own."""
 
-    def changes(self) -> list[tuple[bytes, bytes | None]]:
-        """Each key whose row differs from what the changelog has, with the encoded row, or None if it is gone.
+    def changes(self) -> list[Outgoing]:
+        """A record for each key whose row differs from what the changelog has, without a value if it is gone.
 
         Called once a chunk: afterwards they count as written, and *digest* includes them.
         """
-        changes: list[tuple[bytes, bytes | None]] = []
+        changes: list[Outgoing] = []
         stored, encode, seed, difference = self._stored, self._encode, self._fingerprint.seed, 0
         for key, row in self._changed.items():
             before = stored.get(key)
@@ -117,12 +116,12 @@ class Rows(Generic[RowT]):
                 stored[key] = after
             else:
                 del stored[key]
-            changes.append((key, after))
-        self._changed.clear()
+            changes.append({"key": key, "value": after})
         self.digest = total(self.digest + difference)
-        if len(self._decoded) > DECODED_MAX:
-            for key in list(islice(self._decoded, len(self._decoded) - DECODED_MAX // 2)):
-                del self._decoded[key]
+        if len(self._recent) > RECENT_MAX:
+            self._recent.clear()
+        self._recent.update(self._changed)
+        self._changed.clear()
         return changes
 
 

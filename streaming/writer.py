@@ -5,6 +5,7 @@ fences by consumer group instead, for programs that keep their positions there; 
 """
 
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 
 from runtime import kafka
 from runtime.settings import Settings
+from streaming.chunk import Outgoing
 
 log = structlog.get_logger()
 
@@ -32,8 +34,13 @@ _FENCED: Final = frozenset(
         KafkaError._FENCED,  # noqa: SLF001  # librdkafka's own names
         KafkaError.PRODUCER_FENCED,
         KafkaError.INVALID_PRODUCER_EPOCH,
+        KafkaError._FATAL,  # noqa: SLF001  # of a record, once the producer has been fenced
     }
 )
+
+
+#: Enough to be cheap for each, few enough that librdkafka has something to send while a chunk is decided.
+_BATCH_RECORDS: Final = 500
 
 
 class Fenced(Exception):  # noqa: N818  # Kafka's word
@@ -53,7 +60,9 @@ class Writer:
         as soon as *wanted* says no.
         """
         self._partition = partition
-        self._late: list[tuple[str, bytes | None, bytes | None]] = []
+        self._waiting: defaultdict[str, list[Outgoing]] = defaultdict(list)
+        self._stuck = False
+        self._refused: KafkaError | None = None
         self._producer = Producer(
             kafka.producer(
                 settings,
@@ -68,23 +77,26 @@ class Writer:
             )
             | QUIET
         )
-        self._produce = self._producer.produce
         _persist(self._producer.init_transactions, time.monotonic() + _FENCE_TIMEOUT_S, wanted)
         self._producer.begin_transaction()  # nothing reaches the broker before the first record does
 
     def emit(self, topic: str, value: bytes | None, key: bytes | None) -> None:
         """Adds a record to the open transaction: to the partition of this writer's number. Never waits or fails.
 
-        librdkafka sends it while more is being decided. What it doesn't take (its queue is full, the producer was
-        fenced) comes up in commit, and everything after it waits behind it.
+        Records go to librdkafka by the batch, which sends them while more is being decided: one by one, each would wait
+        for locks that librdkafka's own threads hold, with the interpreter's lock in hand. What it doesn't take comes up
+        in commit.
         """
-        if not self._late:
-            try:
-                self._produce(topic, value, key, self._partition)
-            except (BufferError, KafkaException):
-                self._late.append((topic, value, key))
-        else:
-            self._late.append((topic, value, key))
+        waiting = self._waiting[topic]
+        waiting.append({"key": key, "value": value})
+        if len(waiting) >= _BATCH_RECORDS and not self._stuck:
+            self._hand_over(topic)
+
+    def emit_all(self, topic: str, records: list[Outgoing]) -> None:
+        """As emit, for many."""
+        self._waiting[topic] += records
+        if records and not self._stuck:
+            self._hand_over(topic)
 
     def commit(self) -> None:
         """Commits everything emitted since the last commit, or raises and leaves nothing of it. Blocks.
@@ -93,9 +105,8 @@ class Writer:
         """
         deadline = time.monotonic() + TRANSACTION_TIMEOUT_S
         try:
-            for record in self._late:
-                self._produce_with_patience(record, deadline)
-            self._late.clear()
+            for topic in self._waiting:
+                self._hand_over_with_patience(topic, deadline)
             _persist(self._producer.commit_transaction, deadline)
             self._producer.begin_transaction()
         except KafkaException as error:
@@ -104,17 +115,29 @@ class Writer:
             self.abort()
             raise
 
-    def _produce_with_patience(self, record: tuple[str, bytes | None, bytes | None], deadline: float) -> None:
+    def _hand_over(self, topic: str) -> None:
+        """Gives librdkafka what waits for *topic*; what doesn't fit its queue goes on waiting."""
+        records = self._waiting[topic]
+        taken = self._producer.produce_batch(topic, records, partition=self._partition)
+        self._stuck = taken < len(records)
+        if self._stuck:
+            errors = [record.pop("_error", None) for record in records]  # type: ignore[typeddict-item]  # its own addition
+            error = next(filter(None, errors))
+            if error.code() != KafkaError._QUEUE_FULL or any(errors[:taken]):  # noqa: SLF001  # or one has overtaken another
+                self._refused = error
+        del records[:taken]
+
+    def _hand_over_with_patience(self, topic: str, deadline: float) -> None:
         """Waits for room in the producer's queue. Raises KafkaException if there is none until *deadline*."""
-        while True:
-            try:
-                self._produce(*record, self._partition)
-            except BufferError as error:
+        while self._waiting[topic]:
+            if self._refused is None:
+                self._hand_over(topic)
+            if self._refused is not None:
+                raise KafkaException(self._refused)
+            if self._stuck:
                 if time.monotonic() > deadline:
-                    raise KafkaException(KafkaError(KafkaError._QUEUE_FULL)) from error  # noqa: SLF001
+                    raise KafkaException(KafkaError(KafkaError._QUEUE_FULL))  # noqa: SLF001
                 self._producer.poll(_QUEUE_FULL_WAIT_S)
-            else:
-                return
 
     def abort(self) -> None:
         """Best effort, so that readers needn't wait for what is lost: if it fails, the next owner's fencing does it."""

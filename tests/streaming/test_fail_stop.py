@@ -1,10 +1,11 @@
 """What can't go on exactly ends the process, with Exit.INTERNAL and a line that says why."""
 
+import collections
 import os
 import signal
 
 import pytest
-from confluent_kafka import KafkaException, Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 
 from domain.state import Balance
@@ -126,31 +127,59 @@ def test_fencing_stops_when_the_partition_is_no_longer_wanted(tmp_path):
 
 
 class Full:
-    """A producer whose queue is full until it has been polled three times."""
+    """A producer with room for *room* records, and for as many more whenever it is polled."""
 
-    def __init__(self):
-        self.polls, self.calls = 0, []
+    def __init__(self, room):
+        self.room, self.free, self.calls = room, room, []
 
     def poll(self, _seconds):
-        self.polls += 1
+        self.free = self.room
 
     def begin_transaction(self):
         self.calls.append("begin")
 
-    def produce(self, topic, _value, _key, _partition):
-        if topic == "second" and self.polls < 3:
-            raise BufferError
-        self.calls.append(topic)
+    def produce_batch(self, _topic, records, partition):
+        assert partition == 3
+        taken, self.free = records[: self.free], max(0, self.free - len(records))
+        self.calls += [record["value"] for record in taken]
+        for record in records[len(taken) :]:
+            record["_error"] = KafkaError(KafkaError._QUEUE_FULL)
+        return len(taken)
 
     def commit_transaction(self, _seconds):
         self.calls.append("commit")
 
 
-def test_what_does_not_fit_the_queue_is_waited_for_in_its_order():
+def a_writer(producer):
     writer = object.__new__(Writer)
-    writer._producer, writer._partition, writer._late = Full(), 0, []
-    writer._produce = writer._producer.produce
-    for topic in ("first", "second", "third"):
-        writer.emit(topic, b"", b"")
+    writer._producer, writer._partition, writer._waiting = producer, 3, collections.defaultdict(list)
+    writer._stuck, writer._refused = False, None
+    return writer
+
+
+@pytest.mark.parametrize("room", [1, 499, 500, 700, 5_000])
+def test_what_does_not_fit_the_queue_is_waited_for_in_its_order(room):
+    producer = Full(room)
+    writer = a_writer(producer)
+    for number in range(1_700):
+        writer.emit("topic", number, b"")
     writer.commit()
-    assert writer._producer.calls == ["first", "second", "third", "commit", "begin"]
+    assert producer.calls == [*range(1_700), "commit", "begin"]
+
+
+def test_a_record_that_would_be_overtaken_fails_its_transaction():
+    class Overtaking(Full):
+        def produce_batch(self, _topic, records, **_):
+            records[0]["_error"] = KafkaError(KafkaError._QUEUE_FULL)
+            return len(records) - 1
+
+        def abort_transaction(self, _seconds):
+            self.calls.append("abort")
+
+    producer = Overtaking(10)
+    writer = a_writer(producer)
+    writer.emit("topic", b"first", b"")
+    writer.emit("topic", b"second", b"")
+    with pytest.raises(KafkaException):
+        writer.commit()
+    assert producer.calls == ["abort"]

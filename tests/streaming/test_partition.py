@@ -40,7 +40,7 @@ class Bench:
         restored = Restored(rows=[self.rows], stored_offsets={}, next_offsets={"in": next_offset, "other": 0})
         self.partition = Partition(
             3,
-            SimpleNamespace(emit=self.emit, commit=self.commit, abort=self.abort),
+            SimpleNamespace(emit=self.emit, emit_all=self.emit_all, commit=self.commit, abort=self.abort),
             restored,
             [SimpleNamespace(changelog="counts-changelog")],
             "positions",
@@ -54,6 +54,10 @@ class Bench:
 
     def emit(self, topic, value, key):
         self.open.append(Emitted(topic, value, key))
+
+    def emit_all(self, topic, records):
+        for record in records:
+            self.emit(topic, record["value"], record["key"])
 
     def commit(self):
         assert self.committing.wait(5)

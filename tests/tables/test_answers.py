@@ -56,7 +56,9 @@ def test_an_answer_that_is_given_anew_is_kept_for_its_new_time(rows):
 def test_restored_answers_are_forgotten_in_the_same_order(rows):
     for key, at in ((b"late", 30), (b"soon", 10), (b"next", 20)):
         rows.put(key, until(at))
-    restored = AnswerRows(FirstAnswer, Fingerprint("answers"), dict(rows.changes()))
+    restored = AnswerRows(
+        FirstAnswer, Fingerprint("answers"), {change["key"]: change["value"] for change in rows.changes()}
+    )
     restored.loaded()
     restored.forget(20, 1)
     assert kept(restored) == {b"late", b"next"}

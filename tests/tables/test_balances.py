@@ -60,7 +60,7 @@ def test_totals_show_what_was_stored_out_of_balance(rows):
 
 def test_restored_rows_have_the_totals_of_those_that_were_written(rows):
     rows.post([entry(*ledger.credit("alice", "USD", 100)), entry(Posting(ALICE, Account.RESERVED, "BTC", 4))])
-    written = {key: value for key, value in rows.changes() if value is not None}
+    written = {change["key"]: change["value"] for change in rows.changes() if change["value"] is not None}
     restored = BalanceRows(Balance, Fingerprint("balances"), written)
     restored.loaded()
     assert restored.totals == rows.totals == {"USD": 0, "BTC": 4}
