@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from bisect import bisect_left
 
 from confluent_kafka import Consumer
 
@@ -186,15 +187,17 @@ def test_the_venue_s_limits_are_used_and_never_passed(rig):
     rig.start_gateway()
     rig.wait_for_log("venue_ready")
     names = [f"order-{number}" for number in range(250)]
-    began = time.monotonic()
     rig.send(*(rig.place(name, number % 4) for number, name in enumerate(names)))
-    until(lambda: len(rig.placed()) >= 240, 25, lambda: f"{len(rig.placed())} orders\n{rig.log()[-2000:]}")
-    took_s = time.monotonic() - began
+
+    def waits() -> list[int]:
+        return [report.throttle_wait_us for report in rig.read() if report.kind is ACKNOWLEDGED]
+
+    until(lambda: len(waits()) == 250, 40, lambda: f"{len(rig.reports)} reports\n{rig.log()[-2000:]}")
     assert rig.journal("request_refused") == []
-    assert took_s < 240 / (0.9 * 30)
-    rig.read()
-    waits = [report.throttle_wait_us for report in rig.reports if report.kind is ACKNOWLEDGED]
-    assert max(waits) > 5_000_000
+    accepted = sorted(int(entry["at_us"]) for entry in rig.journal("order_accepted"))
+    densest = max(bisect_left(accepted, at + 10_000_000) - index for index, at in enumerate(accepted))
+    assert 150 <= densest <= 300  # a quarter of it is all that a busy machine may cost
+    assert max(waits()) > 2_000_000
 
 
 # ── silence ─────────────────────────────────────────────────────────────────────────────────────────────────────────
