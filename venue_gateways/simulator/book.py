@@ -150,6 +150,28 @@ class Book:
         order.updated_at = now
         self._note(out, Happening.REDUCED, order, now, quantity=difference, request_id=request_id)
 
+    def fill(self, order: Order, house_order_id: int, now: int, out: list[Execution]) -> None:
+        """Trade all that is left of resting *order* with an order of the market's, off the book: at the order's price,
+        without a turn in the queue, and without moving the last price.
+        """
+        self.version += 1
+        last_price = self.last_price
+        taker = Order(
+            order_id=house_order_id,
+            account="",
+            client_order_id="",
+            symbol=order.symbol,
+            side=Side.SELL if order.side is Side.BUY else Side.BUY,
+            kind=Kind.LIMIT,
+            quantity=order.leaves,
+            created_at=now,
+            price=order.price,
+            house=True,
+        )
+        self._trade(taker, order, now, out)
+        self._side(order.side).remove(order)
+        self.last_price = last_price
+
     def cost_of(self, side: Side, quantity: int) -> int:
         """What *quantity* would cost (or earn) against what rests now, as far as that goes."""
         cost = 0

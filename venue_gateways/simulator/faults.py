@@ -68,7 +68,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     delay: Probability = 0.0  # a request is performed up to delay_ms late
     hold: Probability = 0.0  # its answer comes hold_ms late: fills on the stream overtake it
     hide: Probability = 0.0  # a new order can't be found for hide_ms
+    deny: Probability = 0.0  # a look-up says that there is no such order
     empty_open_orders: Probability = 0.0
+    fill_first: Probability = 0.0  # a cancel finds that the order has just been filled
     stream_loss: Probability = 0.0
     stream_duplicate: Probability = 0.0
     stream_reorder: Probability = 0.0
@@ -113,7 +115,9 @@ class Fate(msgspec.Struct, frozen=True):
     delay_ms: float = 0.0
     hold_ms: int = 0
     hide_ms: int = 0
+    denied: bool = False
     no_open_orders: bool = False
+    filled_first: bool = False
 
     def before_s(self, plan: Plan) -> float:
         """How long the request waits before it is performed."""
@@ -157,7 +161,9 @@ class Dice:
             delay_ms=self._requests.uniform(0, plan.delay_ms) if self._hits(self._requests, "delay") else 0.0,
             hold_ms=plan.hold_ms if self._hits(self._requests, "hold") else 0,
             hide_ms=plan.hide_ms if operation == "place" and self._hits(self._requests, "hide") else 0,
+            denied=operation == "query" and self._hits(self._requests, "deny"),
             no_open_orders=operation == "open_orders" and self._hits(self._requests, "empty_open_orders"),
+            filled_first=operation == "cancel" and self._hits(self._requests, "fill_first"),
         )
 
     def event(self) -> Mishap | None:

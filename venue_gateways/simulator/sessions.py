@@ -37,9 +37,13 @@ _INSTEAD: Final = {
 
 def lies(fate: Fate) -> Lies:
     """What the dialect has to know of a request's fate."""
-    if not fate.hide_ms and not fate.no_open_orders:
-        return HONEST
-    return Lies(hide_us=fate.hide_ms * 1_000, no_open_orders=fate.no_open_orders)
+    lies = Lies(
+        hide_us=fate.hide_ms * 1_000,
+        denied=fate.denied,
+        no_open_orders=fate.no_open_orders,
+        filled_first=fate.filled_first,
+    )
+    return HONEST if lies == HONEST else lies
 
 
 async def serve(service: Service, scope: Scope, receive: Receive, send: Send, *, lifetime_s: float) -> None:

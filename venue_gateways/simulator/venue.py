@@ -247,6 +247,13 @@ class Venue:
         self._settle()
         return order
 
+    def fill(self, order: Order, now: int) -> None:
+        """Let the market take all that is left of *order*, if it rests on the book, whatever rests before it."""
+        if order.open and order.working_at is not None:
+            self._house_order_id -= 1
+            self.books[order.symbol].fill(order, self._house_order_id, now, self._outbox)
+            self._settle()
+
     def cancel_house(self, order: Order, now: int) -> None:
         if order.open:
             self.books[order.symbol].cancel(order, now, self._outbox)

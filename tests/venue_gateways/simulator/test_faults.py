@@ -10,7 +10,7 @@ from venue_gateways.simulator.outbox import EVENTS_MAX, Outbox
 
 def test_every_outcome_and_mishap_has_a_probability():
     assert {*Outcome, *Mishap} < set(NAMES)
-    assert len(NAMES) == len(set(NAMES)) == 20
+    assert len(NAMES) == len(set(NAMES)) == 22
 
 
 def test_an_empty_plan_is_kind():

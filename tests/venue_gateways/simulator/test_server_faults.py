@@ -172,6 +172,30 @@ async def test_the_list_of_open_orders_may_be_empty(serving):
         assert len((await client.call("GET", "openOrders")).json()) == 1
 
 
+async def test_an_order_that_is_there_may_be_denied(serving):
+    async with serving(**STILL) as client:
+        await client.place()
+        await client.lie(deny=1.0)
+        assert (await client.call("GET", "order", symbol="BTCUSD", orderId=1)).json()["code"] == -2013
+        assert len((await client.call("GET", "openOrders")).json()) == 1
+        await client.lie()
+        assert (await client.call("GET", "order", symbol="BTCUSD", orderId=1)).json()["status"] == "NEW"
+
+
+async def test_a_cancel_may_find_that_its_order_has_just_been_filled_and_nothing_else_has_moved(serving):
+    async with serving(**STILL) as client, client.stream() as stream:
+        await client.place(price="59000", quantity="0.2")
+        prices = (await client.state())["prices"]
+        await client.lie(fill_first=1.0)
+        refused = await client.call("DELETE", "order", symbol="BTCUSD", orderId=1)
+        assert refused.json()["code"] == -2011
+        assert (await client.call("GET", "order", symbol="BTCUSD", orderId=1)).json()["status"] == "FILLED"
+        (trade,) = (await client.call("GET", "myTrades", symbol="BTCUSD")).json()
+        assert (float(trade["price"]), float(trade["qty"]), trade["isMaker"]) == (59_000, 0.2, True)
+        assert [report["x"] for report in await stream.reports(2)] == ["NEW", "TRADE"]
+        assert (await client.state())["prices"] == prices
+
+
 @pytest.mark.parametrize(
     ("plan", "numbers"),
     [

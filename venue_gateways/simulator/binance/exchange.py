@@ -23,10 +23,16 @@ LIMITS: Final = (
 
 
 class Lies(msgspec.Struct, frozen=True):
-    """How one request is to be deceived: its new order can't be found for a while, no open orders are shown."""
+    """How one request is to be deceived.
+
+    *hide_us*: its new order can't be found for so long. *denied*: the order that it asks for is said not to be there.
+    *no_open_orders*: none are shown. *filled_first*: the order that it would cancel is filled before.
+    """
 
     hide_us: int = 0
+    denied: bool = False
     no_open_orders: bool = False
+    filled_first: bool = False
 
 
 HONEST: Final = Lies()
@@ -134,7 +140,7 @@ class Exchange:
     def look_up(self, call: Call) -> Order:
         """The order that is asked for. Raises ApiError if there is none, or it can't be found yet."""
         order = self.find(call)
-        if order is None or self.hidden(order, call.now):
+        if order is None or call.lies.denied or self.hidden(order, call.now):
             raise unknown_order()
         return order
 

@@ -44,7 +44,10 @@ def test(exchange: Exchange, call: Call) -> payloads.Payload:
 
 
 def cancel(exchange: Exchange, call: Call) -> payloads.Payload:
-    return _canceled(exchange, call, exchange.find(call), "newClientOrderId")
+    order = exchange.find(call)
+    if order is not None and call.lies.filled_first:
+        exchange.venue.fill(order, call.now)
+    return _canceled(exchange, call, order, "newClientOrderId")
 
 
 def _canceled(exchange: Exchange, call: Call, order: Order | None, id_name: str) -> payloads.Payload:
