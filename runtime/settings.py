@@ -82,6 +82,10 @@ class Settings(BaseSettings):
     receive_window_ms: int = Field(5_000, ge=1, le=60_000)
     concurrent_calls_max: int = Field(64, ge=1)
     cancel_share: float = Field(0.2, ge=0, lt=1, description="share of each limit kept back for cancels and queries")
+    reconcile_share_max: float = Field(
+        0.2, ge=0, le=1, description="a look that would change more than this share of the open orders is held back"
+    )
+    reconcile_orders_min: int = Field(10, ge=1, description="… if it would change as many orders as this, or more")
 
     # analytics
     clickhouse_url: str = "http://127.0.0.1:8123"

@@ -60,6 +60,18 @@ class KnownOrders:
         else:
             self.open.pop(order.client_order_id, None)
 
+    def forget(self, client_order_id: str) -> None:
+        """That order is not open, whatever the venue has shown."""
+        self.open.pop(client_order_id, None)
+
+    def witness(self) -> tuple[str, str] | None:
+        """Symbol and client order ID of an order that the venue must know: the one that has been open longest."""
+        for order in self.open.values():
+            return order.symbol, order.client_order_id
+        for (symbol, _), client_order_id in self._client_ids.items():
+            return symbol, client_order_id
+        return None
+
     def client_order_id(self, symbol: str, venue_order_id: str) -> str | None:
         return self._client_ids.get((symbol, venue_order_id))
 

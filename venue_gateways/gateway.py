@@ -17,6 +17,7 @@ from venue_gateways.clock import steady_us, wall_us
 from venue_gateways.committer import Committer
 from venue_gateways.dispatcher import Dispatcher
 from venue_gateways.facts import Facts
+from venue_gateways.guard import Bounds, Guard
 from venue_gateways.handling import Handling
 from venue_gateways.holding import Holding
 from venue_gateways.intake import Intake
@@ -58,12 +59,14 @@ class Gateway:
         self._reporter = Reporter(settings, self.failed)
         self._scheduler = Scheduler(adapter.lane)
         self._facts = Facts(self._venue, self._owns, self._publish)
-        handling = Handling(self._caller, self._scheduler, self._committer, self._reporter, self._facts)
+        bounds = Bounds(settings.reconcile_share_max, settings.reconcile_orders_min)
+        guard = Guard(self._caller, self._facts.known, bounds)
+        handling = Handling(self._caller, self._scheduler, self._committer, self._reporter, self._facts, guard)
         self._dispatcher = Dispatcher(
             self._scheduler, handling, self._caller, settings.concurrent_calls_max, self.failed
         )
         symbols = [instrument.symbol for instrument in instruments.load(settings.instruments).of(self._venue)]
-        self._poller = Poller(self._caller, self._facts, symbols, self._told_through)
+        self._poller = Poller(self._caller, self._facts, guard, symbols, self._told_through)
         self._stream = Stream(stream_url, self._caller, self._facts, self._poller.reconnected)
         self._intake = Intake(self._venue, self._dispatcher, self._reporter, self._spawn)
         self._publishing: set[asyncio.Task[None]] = set()

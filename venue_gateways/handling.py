@@ -18,6 +18,7 @@ from venue_gateways.calls import GRANT_US, Caller, Exchange, LeaseLost, TooLate
 from venue_gateways.clock import steady_us, wall_us
 from venue_gateways.committer import Committer
 from venue_gateways.facts import Facts
+from venue_gateways.guard import Guard, is_operators
 from venue_gateways.progress import Step
 from venue_gateways.reporter import Reporter
 from venue_gateways.reports import Times
@@ -45,13 +46,20 @@ class Handling:
     """Does requests. The parts it works with are shared with the rest of the gateway."""
 
     def __init__(
-        self, caller: Caller, scheduler: Scheduler, committer: Committer, reporter: Reporter, facts: Facts
+        self,
+        caller: Caller,
+        scheduler: Scheduler,
+        committer: Committer,
+        reporter: Reporter,
+        facts: Facts,
+        guard: Guard,
     ) -> None:
         self._caller = caller
         self._scheduler = scheduler
         self._committer = committer
         self._reporter = reporter
         self._facts = facts
+        self._guard = guard
 
     async def perform(self, work: Work, granted_us: int, waited_us: int) -> None:
         """Do *work*, which has begun. For a placement, tokens were taken at *granted_us* (steady clock)."""
@@ -207,10 +215,26 @@ class Handling:
         request = work.request
         sent = wall_us()
         finding = await self._caller.look_up(request.symbol, request.client_order_id, _in(_QUERY_GIVES_UP_US))
-        self._facts.answered(finding.order, finding.trades)
         now = wall_us()
         times = Times(reported_at=now, sent_at=sent, received_at=now)
-        await self._finish(work, reports.looked_up(request, finding, times))
+        if finding.usable and finding.order is None:
+            return await self._not_found(work, times)
+        if finding.order is not None:
+            self._guard.found(request.client_order_id)
+        self._facts.answered(finding.order, finding.trades)
+        return await self._finish(work, reports.looked_up(request, finding, times))
+
+    async def _not_found(self, work: Work, times: Times) -> None:
+        """The venue knows no such order, now. That is said unless there is reason to doubt it."""
+        request = work.request
+        if is_operators(request):
+            self._facts.known.forget(request.client_order_id)
+            told = reports.given_up(request, times)
+        elif await self._guard.doubts_absence(request.client_order_id):
+            told = []  # who asked will ask again
+        else:
+            told = reports.looked_up(request, Finding(usable=True), times)
+        await self._finish(work, told)
 
     # ── what former owners left ────────────────────────────────────────────────────────────────────────────────────
 

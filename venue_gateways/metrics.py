@@ -30,6 +30,9 @@ STREAM_MESSAGES: Final = Counter(
 )
 SWEEPS: Final = Counter("fillstream_venue_sweeps_total", "Reads of the trade history", ["venue", "result"])
 REPORTS: Final = Counter("fillstream_venue_reports_total", "Reports published", ["venue", "kind", "evidence"])
+HELD_BACK: Final = Gauge(
+    "fillstream_venue_held_back_orders", "Orders of which the venue says what is not believed", ["venue", "kind"]
+)
 FOREIGN_ORDERS: Final = Counter(
     "fillstream_venue_foreign_facts_total", "Facts about orders that are not fillstream's", ["venue"]
 )

@@ -7,7 +7,7 @@ partitions' former owners had seen everything.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 import structlog
@@ -17,6 +17,7 @@ from venue_gateways import metrics
 from venue_gateways.calls import Caller
 from venue_gateways.clock import wall_us
 from venue_gateways.facts import Facts
+from venue_gateways.guard import Guard
 from venue_gateways.venue import (
     Answer,
     Call,
@@ -42,6 +43,9 @@ OVERLAP_US: Final = 30 * _SECOND_US
 _SETTLING_US: Final = 5 * _SECOND_US
 _PAGES_MAX: Final = 1_000
 _ORPHAN_LOOKS: Final = 5
+#: If so many of many orders that have vanished from the list are open after all, it is the list that is wrong.
+_SAMPLE: Final = 5
+_ENDINGS: Final = frozenset({OrderState.CANCELED, OrderState.EXPIRED, OrderState.REJECTED})
 
 log = structlog.get_logger()
 
@@ -63,9 +67,12 @@ class _Place:
 class Poller:
     """*through* is called after each whole look with the instant (ms) until which everything has been told."""
 
-    def __init__(self, caller: Caller, facts: Facts, symbols: Iterable[str], through: Callable[[int], None]) -> None:
+    def __init__(
+        self, caller: Caller, facts: Facts, guard: Guard, symbols: Iterable[str], through: Callable[[int], None]
+    ) -> None:
         self._caller = caller
         self._facts = facts
+        self._guard = guard
         self._symbols = tuple(symbols)
         self._through = through
         self._venue = caller.adapter.name
@@ -73,6 +80,7 @@ class Poller:
         self._orphans: dict[tuple[str, str], int] = {}
         self._since_us: int | None = None
         self._compare = True
+        self._held = False
         self._wake = asyncio.Event()
 
     def reconnected(self) -> None:
@@ -92,14 +100,14 @@ class Poller:
         """Look, wait, look again. Runs until it is canceled; looks at nothing while *idle*."""
         while True:
             try:
-                async with asyncio.timeout(UP_INTERVAL_S if connected() else DOWN_INTERVAL_S):
+                async with asyncio.timeout(UP_INTERVAL_S if connected() and not self._held else DOWN_INTERVAL_S):
                     await self._wake.wait()
             except TimeoutError:
                 pass
             self._wake.clear()
             if idle():
                 continue
-            self._compare = self._compare or not connected()
+            self._compare = self._compare or self._held or not connected()
             try:
                 await self._sweep()
             except Incomplete as error:
@@ -115,6 +123,7 @@ class Poller:
         """One look at everything. Raises Incomplete, and then nothing counts as told."""
         began, since, compare = wall_us(), self._since_us, self._compare
         self._since_us, self._compare = None, False
+        vanished: list[OrderSeen] = []
         try:
             for scope in self._caller.adapter.scopes(self._symbols):
                 place = self._places.setdefault(scope, _Place())
@@ -123,13 +132,16 @@ class Poller:
                     place.since_us = since if place.since_us is None else min(place.since_us, since)
                     await self._orders(scope, since)
                 if compare:
-                    await self._open(scope)
+                    vanished += await self._vanished(scope)
                 await self._trades(scope, place)
+            if compare:
+                await self._look_after(vanished)
         except Incomplete:
             if since is not None:
                 self._look_back(since)
             raise
-        self._through(began // 1000)
+        if not self._held:
+            self._through(began // 1000)
 
     async def _call(self, call: Call) -> Answer:
         answer = (await self._caller.ask(call)).answer
@@ -186,8 +198,8 @@ class Poller:
             raise Incomplete(f"trade {trade.trade_id} of order {trade.venue_order_id}, which can't be found")
         log.error("trade_without_order", trade_id=trade.trade_id, venue_order_id=trade.venue_order_id)
 
-    async def _open(self, scope: str) -> None:
-        """Orders that we think are open, and the venue does not: what became of them."""
+    async def _vanished(self, scope: str) -> list[OrderSeen]:
+        """Orders that we think are open, and that are not in the venue's list."""
         settled = wall_us() - _SETTLING_US
         ours = [order for order in self._facts.known.open.values() if (order.updated_at or 0) < settled]
         page = await self._call(ListOpenOrders(scope))
@@ -195,14 +207,30 @@ class Poller:
         for order in page.orders:
             self._facts.known.learn(order)
         listed = {symbol for symbol in self._symbols if scope in self._caller.adapter.scopes([symbol])}
-        for order in ours:
-            if order.symbol in listed and order.client_order_id not in theirs:
-                found = await self._call(FindOrder(order.symbol, client_order_id=order.client_order_id))
-                if found.order is not None:
-                    self._facts.known.learn(found.order)
-                    self._ended(found.order)
+        return [order for order in ours if order.symbol in listed and order.client_order_id not in theirs]
+
+    async def _look_after(self, vanished: Sequence[OrderSeen]) -> None:
+        """What became of orders that have left the list: told, unless it is too much to be believed."""
+        open_orders = len(self._facts.known.open)
+        many = self._guard.bounds.exceeded(len(vanished), open_orders)
+        off_book: list[OrderSeen] = []
+        missing = 0
+        for looks, order in enumerate(vanished):
+            if many and looks == _SAMPLE and not off_book and not missing:
+                log.warning("open_orders_disbelieved", not_listed=len(vanished), open_orders=open_orders)
+                break
+            found = (await self._call(FindOrder(order.symbol, client_order_id=order.client_order_id))).order
+            missing += found is None
+            if found is not None and found.state is not OrderState.OPEN:
+                off_book.append(found)
+        ended = [order for order in off_book if order.state in _ENDINGS]
+        self._held = self._guard.holds_look(len(ended), missing, open_orders)
+        for order in off_book:
+            if not self._held or order not in ended:
+                self._facts.known.learn(order)
+                self._ended(order)
 
     def _ended(self, order: OrderSeen) -> None:
         """Tell of an order's end; that it was filled, its trades tell."""
-        if order.state in {OrderState.CANCELED, OrderState.EXPIRED, OrderState.REJECTED}:
+        if order.state in _ENDINGS:
             self._facts.order(order, Evidence.POLL)

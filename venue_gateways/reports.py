@@ -10,6 +10,8 @@ from venue_gateways.venue import Answer, Finding, OrderSeen, OrderState, TradeSe
 
 #: Placements that a former owner of the partition may have sent.
 HANDED_OVER = "HANDED_OVER"
+#: Orders that the venue can't find, and that an operator has decided to be gone.
+NOT_AT_VENUE = "NOT_AT_VENUE"
 
 _ENDINGS = {OrderState.CANCELED: ReportKind.CANCELED, OrderState.EXPIRED: ReportKind.EXPIRED}
 
@@ -124,6 +126,11 @@ def looked_up(request: VenueRequest, finding: Finding, times: Times) -> list[Ven
         return _trades_and_end(seen, order, finding.trades)
     acknowledged, *trades = placed(request, order, finding.trades, Evidence.QUERY, times)
     return [*trades, acknowledged]
+
+
+def given_up(request: VenueRequest, times: Times) -> list[VenueReport]:
+    """The venue can't find the order, and an operator has decided that it is gone."""
+    return [about(request, ReportKind.CANCELED, Evidence.OPERATOR, times, NOT_AT_VENUE)]
 
 
 def refused(request: VenueRequest, answer: Answer, times: Times) -> list[VenueReport]:

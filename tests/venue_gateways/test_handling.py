@@ -10,6 +10,7 @@ from tests.venue_gateways.scripted import ScriptedTransport, make_caller, reply
 from venue_gateways import handling as module
 from venue_gateways.clock import steady_us, wall_us
 from venue_gateways.facts import Facts
+from venue_gateways.guard import OPERATORS, Bounds, Guard
 from venue_gateways.handling import Handling
 from venue_gateways.holding import Holding
 from venue_gateways.progress import Inherited, Progress, Step
@@ -33,7 +34,8 @@ class Desk:
         self.caller = make_caller(self.transport)
         self.scheduler = Scheduler(lambda _: "")
         self.facts = Facts("scripted", lambda _: True, lambda told: self.reports.extend(report for _, report in told))
-        self.handling = Handling(self.caller, self.scheduler, self, self, self.facts)
+        self.guard = Guard(self.caller, self.facts.known, Bounds(0.2, 3))
+        self.handling = Handling(self.caller, self.scheduler, self, self, self.facts, self.guard)
         self.holding = Holding(0, Progress(0, Inherited()), 0)
         self.offset = -1
         send = self.transport.send
@@ -364,3 +366,84 @@ async def test_what_a_former_owner_left_is_answered_and_not_sent(desk, step, exp
     assert desk.reports[0].evidence is Evidence.GATEWAY
     assert desk.transport.sent == []
     assert desk.holding.progress.encode()[0] == 1
+
+
+# ── a venue that finds nothing any more ─────────────────────────────────────────────────────────────────────────────
+
+NO_SUCH_ORDER = reply({"code": -2013, "msg": "Order does not exist."}, 400)
+
+
+def another(number: int) -> str:
+    return ids.client_order_id(0, ids.order_key("alice", f"o{number}"), 0)
+
+
+async def ask_for(desk: Desk, count: int) -> list[ReportKind]:
+    """What is told of *count* orders that nobody has seen."""
+    before = len(desk.reports)
+    for number in range(count):
+        await desk.do(desk.work(Operation.QUERY, client_order_id=another(number)))
+    return [report.kind for report in desk.reports[before:]]
+
+
+def shown(number: int) -> OrderSeen:
+    return OrderSeen(another(number), "BTC-USD", OrderState.OPEN, 0, venue_order_id=str(number))
+
+
+async def test_few_orders_that_can_t_be_found_are_believed_gone(desk):
+    desk.transport.answers = {"GET order": NO_SUCH_ORDER}
+    assert await ask_for(desk, 2) == [ReportKind.NOT_FOUND] * 2
+    assert await ask_for(desk, 2) == [ReportKind.NOT_FOUND] * 2  # the same two
+
+
+async def test_many_orders_that_can_t_be_found_are_believed_gone_if_the_venue_finds_one_that_it_has_shown(desk):
+    desk.facts.known.learn(shown(77))
+    found = ORDER | {"clientOrderId": another(77)}
+    desk.transport.answers = {
+        "GET order": lambda request: reply(found) if another(77) in request.target else NO_SUCH_ORDER
+    }
+    assert await ask_for(desk, 6) == [ReportKind.NOT_FOUND] * 6
+
+
+@pytest.mark.parametrize("answer", [NO_SUCH_ORDER, reply({}, 503), Lost("ReadTimeout")])
+async def test_many_orders_that_can_t_be_found_say_nothing_while_those_can_t_be_found_either_that_exist(desk, answer):
+    desk.facts.known.learn(shown(77))
+    desk.transport.answers = {"GET order": lambda request: answer if another(77) in request.target else NO_SUCH_ORDER}
+    assert await ask_for(desk, 6) == [ReportKind.NOT_FOUND] * 2
+    assert all(desk.step(offset) == "-" for offset in range(6))  # answered for: who asked will ask again
+
+
+async def test_without_any_order_that_exists_many_that_can_t_be_found_say_nothing(desk):
+    desk.transport.answers = {"GET order": NO_SUCH_ORDER}
+    assert await ask_for(desk, 4) == [ReportKind.NOT_FOUND] * 2
+
+
+async def test_absence_is_believed_again_once_the_venue_finds_what_exists(desk, monkeypatch):
+    monkeypatch.setattr("venue_gateways.guard._WITNESS_US", 0)
+    desk.facts.known.learn(shown(77))
+    desk.transport.answers = {"GET order": NO_SUCH_ORDER}
+    assert await ask_for(desk, 4) == [ReportKind.NOT_FOUND] * 2
+    found = ORDER | {"clientOrderId": another(77)}
+    desk.transport.answers["GET order"] = lambda request: (
+        reply(found) if another(77) in request.target else NO_SUCH_ORDER
+    )
+    assert await ask_for(desk, 4) == [ReportKind.NOT_FOUND] * 4
+
+
+async def test_what_many_open_orders_make_a_small_share_is_believed(desk):
+    for number in range(100, 130):
+        desk.facts.known.learn(shown(number))
+    desk.transport.answers = {"GET order": NO_SUCH_ORDER}
+    assert await ask_for(desk, 7) == [ReportKind.NOT_FOUND] * 7
+    assert await ask_for(desk, 8) == [ReportKind.NOT_FOUND] * 7  # of 38, 8 are too many
+
+
+async def test_an_operator_s_question_has_the_order_given_up_that_can_t_be_found(desk):
+    desk.facts.known.learn(shown(0))
+    desk.transport.answers = {"GET order": NO_SUCH_ORDER}
+    await ask_for(desk, 4)
+    asked = f"{OPERATORS}bob:1"
+    await desk.do(desk.work(Operation.QUERY, client_order_id=another(0), request_id=asked))
+    told = desk.reports[-1]
+    assert (told.kind, told.evidence, told.reason) == (ReportKind.CANCELED, Evidence.OPERATOR, "NOT_AT_VENUE")
+    assert (told.request_id, told.client_order_id) == (asked, another(0))
+    assert desk.facts.known.open == {}

@@ -8,8 +8,10 @@ import pytest
 from domain import ids
 from domain.messages import Evidence, ReportKind
 from tests.venue_gateways.scripted import ScriptedTransport, make_caller, parameters, reply
+from venue_gateways import metrics
 from venue_gateways.clock import wall_us
 from venue_gateways.facts import Facts
+from venue_gateways.guard import Bounds, Guard
 from venue_gateways.polling import LOOK_BACK_US, OVERLAP_US, Incomplete, Poller
 from venue_gateways.venue import OrderSeen, OrderState
 
@@ -94,7 +96,9 @@ class Rig:
         self.transport = transport
         self.caller = make_caller(transport)
         self.facts = Facts("scripted", lambda partition: partition == 0, self.told.extend)
-        self.poller = Poller(self.caller, self.facts, ["BTC-USD", "ETH-USD", "DOGE-USD"], self.through.append)
+        self.guard = Guard(self.caller, self.facts.known, Bounds(0.2, 10))
+        symbols = ["BTC-USD", "ETH-USD", "DOGE-USD"]
+        self.poller = Poller(self.caller, self.facts, self.guard, symbols, self.through.append)
 
     async def sweep(self) -> list[tuple[ReportKind, str]]:
         before = len(self.told)
@@ -194,6 +198,74 @@ async def test_an_order_that_we_think_open_and_the_venue_does_not_is_looked_up(r
     rig.poller.reconnected()
     assert await rig.sweep() == [(ReportKind.EXPIRED, "1")]
     assert set(rig.facts.known.open) == {client_id(2), client_id(3), client_id(4)}  # not found proves nothing
+
+
+def held_back(kind):
+    return metrics.HELD_BACK.labels("scripted", kind)._value.get()
+
+
+def shown_open(rig, count):
+    """The gateway has seen so many orders open, long ago."""
+    for number in range(1, count + 1):
+        seen = OrderSeen(client_id(number), "BTC-USD", OrderState.OPEN, 0, venue_order_id=str(number), updated_at=5)
+        rig.facts.known.learn(seen)
+
+
+def looked_up(rig):
+    return sum("/order?" in request.target for request in rig.transport.sent)
+
+
+async def test_the_end_of_many_orders_at_once_is_held_back_and_the_next_look_starts_over(rig, history):
+    for number in range(1, 51):
+        history.order(number, "CANCELED" if number <= 11 else "NEW")
+    shown_open(rig, 50)
+    rig.poller.reconnected()
+    assert await rig.sweep() == []
+    assert (held_back("ended"), held_back("missing")) == (11, 0)
+    assert rig.through == []  # nobody may think that all has been told
+    assert len(rig.facts.known.open) == 50
+    history.orders[0]["status"] = "NEW"  # and so it is one order less
+    rig.poller.reconnected()
+    assert len(await rig.sweep()) == 10
+    assert (held_back("ended"), len(rig.through)) == (0, 1)
+
+
+async def test_orders_that_were_filled_are_no_part_of_too_much(rig, history):
+    for number in range(1, 21):
+        history.order(number, "FILLED" if number > 1 else "EXPIRED")
+        history.trade(number, number)
+    shown_open(rig, 20)
+    rig.poller.reconnected()
+    kinds = [kind for kind, _ in await rig.sweep()]
+    assert (kinds.count(ReportKind.FILL), kinds.count(ReportKind.EXPIRED)) == (20, 1)
+    assert rig.facts.known.open == {}
+
+
+async def test_fewer_orders_than_the_least_are_believed_whatever_their_share(rig, history):
+    for number in range(1, 10):
+        history.order(number, "CANCELED")
+    shown_open(rig, 9)
+    rig.poller.reconnected()
+    assert len(await rig.sweep()) == 9
+
+
+async def test_orders_that_vanish_altogether_hold_back_the_end_of_others(rig, history):
+    history.order(1, "CANCELED")
+    shown_open(rig, 10)
+    rig.poller.reconnected()
+    assert await rig.sweep() == []
+    assert (held_back("ended"), held_back("missing")) == (1, 9)
+
+
+async def test_a_list_is_not_believed_whose_first_missing_orders_are_all_open(rig, history):
+    for number in range(1, 31):
+        history.order(number)
+    shown_open(rig, 30)
+    rig.transport.answers["GET openOrders"] = reply([])
+    rig.poller.reconnected()
+    assert await rig.sweep() == []
+    assert looked_up(rig) == 5
+    assert (held_back("ended"), len(rig.through)) == (0, 1)
 
 
 @pytest.mark.parametrize("broken", ["GET myTrades", "GET allOrders", "GET openOrders"])
