@@ -6,7 +6,7 @@ STAMP := .venv/.fillstream-stamp
 PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do \
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$name; break; }; done)
 
-.PHONY: help setup demo up test check fmt bench profile bench-compare
+.PHONY: help setup demo chaos up test check fmt bench profile bench-compare
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -18,6 +18,9 @@ setup: $(STAMP) ## Make .venv, fetch the broker's jars, compile the codec (the o
 
 demo: setup ## Run the whole system on 20,000 commands and check every one: the two-minute tour
 	@$(BIN)/fillstream demo $(ARGS)
+
+chaos: setup ## Twenty minutes of kills, stalls and cut cables on the whole system: nothing lost, nothing twice
+	@$(BIN)/fillstream chaos $(ARGS)
 
 up: setup ## Run everything on this machine until Ctrl-C; var/endpoints.json says where it answers
 	@$(BIN)/fillstream up $(ARGS)

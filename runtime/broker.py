@@ -58,12 +58,21 @@ class EmbeddedBroker:
     """The broker on *folder*, running between ``with`` and its end. A later start, also after a kill, finds its data.
 
     *jar_cache* holds Kafka's jars for every broker of this machine. A *port* of 0 takes a free one at each start.
+    Clients are sent to *advertised_port*, if there is one: something must carry them from there to *port*.
     Anybody on this machine may do anything with it, unless there is a *guard*.
     """
 
     def __init__(
-        self, folder: Path, *, jar_cache: Path, port: int = 0, heap_mib: int = 1024, guard: Guard | None = None
+        self,
+        folder: Path,
+        *,
+        jar_cache: Path,
+        port: int = 0,
+        advertised_port: int | None = None,
+        heap_mib: int = 1024,
+        guard: Guard | None = None,
     ) -> None:
+        self._advertised_port = advertised_port
         self._guard = guard
         self._folder = folder.absolute()
         self._jar_cache = jar_cache
@@ -148,7 +157,7 @@ class EmbeddedBroker:
         properties = _PROPERTIES | {
             "log.dirs": str(self._folder / "data"),
             "listeners": f"CLIENT://{self.bootstrap},CONTROLLER://127.0.0.1:{controller}",
-            "advertised.listeners": f"CLIENT://{self.bootstrap}",
+            "advertised.listeners": f"CLIENT://127.0.0.1:{self._advertised_port or client}",
             "controller.quorum.voters": f"1@127.0.0.1:{controller}",
         }
         if self._guard is not None:
@@ -221,12 +230,19 @@ def _new_identity() -> str:
     return "f" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[1:22]
 
 
-def main(settings: Settings, port: int = 9092, heap_mib: int = 1024) -> int:
+def main(settings: Settings, port: int = 9092, heap_mib: int = 1024, advertised_port: int | None = None) -> int:
     """Run a broker on ``var/kafka`` until SIGTERM or Ctrl-C."""
     telemetry.start(settings, "broker")
     with process.StopRequest() as stop:
         folder = settings.var / "kafka"
-        with EmbeddedBroker(folder, jar_cache=jars.cache_folder(settings), port=port, heap_mib=heap_mib) as broker:
+        running = EmbeddedBroker(
+            folder,
+            jar_cache=jars.cache_folder(settings),
+            port=port,
+            advertised_port=advertised_port,
+            heap_mib=heap_mib,
+        )
+        with running as broker:
             while not stop.wait(0.5):
                 if not broker.alive:
                     log.error("broker_died", log=str(folder / "broker.log"))

@@ -18,12 +18,16 @@ _ROOT: Final = Path(__file__).parent.parent
 
 
 class Service(msgspec.Struct, frozen=True, kw_only=True):
-    """A process to keep alive. *ready* tells, for the process ID of its present run, whether it does its work."""
+    """A process to keep alive. *ready* tells, for the process ID of its present run, whether it does its work.
+
+    One that is a *spare* is started only when somebody asks for it.
+    """
 
     name: str
     command: tuple[str, ...]
     environment: Mapping[str, str]
     ready: Callable[[int], bool]
+    spare: bool = False
 
 
 #: What is started next to each other, or done before the next group starts.
@@ -52,13 +56,18 @@ class Installation(msgspec.Struct, frozen=True, kw_only=True):
 class Options(msgspec.Struct, frozen=True, kw_only=True):
     """What may differ between installations. A port of 0 takes a free one.
 
-    *simulator* are further options of ``fillstream simulator`` by their names, with underscores.
+    A *proxy* port is where something listens that carries bytes to the broker or the venue: processes go there instead
+    of to its own port; 0: there is none. *simulator* are further options of ``fillstream simulator`` by their names,
+    with underscores.
     """
 
     workers: int = 2
+    spare_workers: int = 0
     broker_port: int = 0
     clickhouse_port: int = 0
     simulator_port: int = 0
+    broker_proxy_port: int = 0
+    venue_proxy_port: int = 0
     simulator: Mapping[str, str | int | float] = msgspec.field(default_factory=dict)
 
 
@@ -80,20 +89,31 @@ def local(settings: Settings, options: Options, metrics: Mapping[str, str]) -> I
         simulator_journal=str(simulator["journal"]),
         metrics=dict(metrics),
     )
+    venue = f"127.0.0.1:{options.venue_proxy_port or simulator_port}"
     plan.share(
-        bootstrap_servers=bootstrap,
+        bootstrap_servers=f"127.0.0.1:{options.broker_proxy_port or broker_port}",
         clickhouse_url=endpoints.clickhouse,
-        venue_url=endpoints.simulator,
-        venue_stream_url=endpoints.simulator_stream,
+        venue_url=f"http://{venue}",
+        venue_stream_url=f"ws://{venue}{_STREAM_PATH}",
         credentials=credentials,
     )
+    advertised = {"advertised_port": options.broker_proxy_port} if options.broker_proxy_port else {}
     stores = (
-        plan.server("broker", broker_port, also=lambda: broker.cluster_at(bootstrap) is not None),
+        plan.server("broker", broker_port, advertised, also=lambda: broker.cluster_at(bootstrap) is not None),
         plan.server("simulator", simulator_port, options=simulator),
         plan.server("clickhouse", clickhouse_port),
     )
-    workers = (plan.client(f"worker-{n}", "worker", worker_id=f"worker-{n}") for n in range(options.workers))
-    clients = (*workers, plan.client("gateway-simulated", "gateway", "simulated"), plan.client("sink", "sink"))
+    workers = [
+        plan.client(f"worker-{n}", "worker", worker_id=f"worker-{n}")
+        for n in range(options.workers + options.spare_workers)
+    ]
+    spares = [msgspec.structs.replace(worker, spare=True) for worker in workers[options.workers :]]
+    clients = (
+        *workers[: options.workers],
+        *spares,
+        plan.client("gateway-simulated", "gateway", "simulated"),
+        plan.client("sink", "sink"),
+    )
 
     def prepare() -> None:
         jars.java()

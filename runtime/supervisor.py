@@ -83,6 +83,14 @@ class Supervisor:
         """How each process is doing, in the order of starting."""
         return [child.state() for group in self._groups for child in group]
 
+    def take_down(self, name: str, *, kill: bool = False) -> None:
+        """End the process *name*, by SIGKILL if *kill*, and leave it down until :meth:`bring_up`. Doesn't wait."""
+        self._child(name).take_down(kill=kill)
+
+    def bring_up(self, name: str) -> None:
+        """Start *name*, which was taken down or is a spare. Doesn't wait."""
+        self._child(name).bring_up()
+
     def start(self, cancelled: Callable[[], bool] = lambda: False) -> None:
         """Start everything and wait until it is ready, which *cancelled* may end early.
 
@@ -116,6 +124,9 @@ class Supervisor:
             self._groups.pop()
         self._claim.close()
 
+    def _child(self, name: str) -> "_Child":
+        return next(child for group in self._groups for child in group if child.name == name)
+
     def _start_group(self, group: Iterable[Service], cancelled: Callable[[], bool]) -> None:
         folder = self.installation.var / "log"
         children = [_Child(service, folder / f"{service.name}.log") for service in group]
@@ -123,7 +134,7 @@ class Supervisor:
         deadline = time.monotonic() + _START_WITHIN_S
         while True:
             self._look()
-            waiting = [child for child in children if not child.ready]
+            waiting = [child for child in children if child.wanted and not child.ready]
             if not waiting:
                 return
             if cancelled():
@@ -156,6 +167,7 @@ class _Child:
         self.restarts = 0
         self._service = service
         self._process: subprocess.Popen[bytes] | None = None
+        self.wanted = not service.spare
         self._changes_at = 0.0  # when it was started, or is to be started
         log_file.parent.mkdir(parents=True, exist_ok=True)
         if log_file.exists():
@@ -164,7 +176,7 @@ class _Child:
     def look(self, now: float) -> None:
         """Do what is due: start, note a death, note that it is ready."""
         if self._process is None:
-            if now >= self._changes_at:
+            if self.wanted and now >= self._changes_at:
                 self._launch(now)
         elif self._process.poll() is not None:
             self._bury(now, self._process.returncode)
@@ -172,6 +184,16 @@ class _Child:
             self.ready = True
             READY.labels(self.name).set(1)
             log.info("process_ready", name=self.name, pid=self._process.pid)
+
+    def take_down(self, *, kill: bool) -> None:
+        self.wanted = False
+        running = self._process
+        if running is not None and running.poll() is None:
+            (running.kill if kill else running.terminate)()
+
+    def bring_up(self) -> None:
+        self._changes_at = time.monotonic()
+        self.wanted = True
 
     def terminate(self) -> None:
         if self._process is not None and self._process.poll() is None:
@@ -209,6 +231,11 @@ class _Child:
         log.info("process_launched", name=self.name, pid=self._process.pid, restarts=self.restarts)
 
     def _bury(self, now: float, code: int) -> None:
+        if not self.wanted:
+            self.ready, self._process = False, None
+            READY.labels(self.name).set(0)
+            log.info("process_taken_down", name=self.name, code=code)
+            return
         lived_s = now - self._changes_at
         self.deaths = 1 if lived_s > _HEALTHY_AFTER_S else self.deaths + 1
         self.restarts += 1

@@ -146,7 +146,7 @@ class Stage:
     def _tell(self, material: Material) -> None:
         page, numbers = self._folder / "report.html", self._folder / "summary.json"
         figures.write(material.summary, numbers)
-        page.write_text(report.page(material), encoding="utf-8")
+        page.write_text(report.render(material), encoding="utf-8")
         show.show(self._console, material.summary, material.checks, material.queries)
         show.verdict(self._console, material.checks, page, numbers)
 

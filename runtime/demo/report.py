@@ -10,6 +10,7 @@ import msgspec
 from runtime.demo import plots
 from runtime.demo.plots import Course
 from runtime.demo.summary import STAGES, Summary
+from runtime.trial import page
 from runtime.trial.oracle.evidence import Balances, Check
 
 
@@ -33,37 +34,7 @@ class Material(msgspec.Struct, frozen=True):
     queries: Sequence[Query]
 
 
-PAGE: Final = Template("""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>fillstream demo</title><style>
-:root { --ink: #1d2733; --faint: #66758a; --line: #e2e8f0; --good: #0d9488; --bad: #dc2626; }
-* { box-sizing: border-box; }
-body { margin: 0; background: #f5f7fa; color: var(--ink); font: 15px/1.5 system-ui, "Segoe UI", Roboto, sans-serif; }
-main { max-width: 1080px; margin: 0 auto; padding: 32px 20px 64px; }
-h1 { font-size: 26px; margin: 0; letter-spacing: -.02em; }
-h2 { font-size: 16px; margin: 0 0 4px; }
-p { margin: 0 0 10px; color: var(--faint); }
-header { display: flex; flex-wrap: wrap; gap: 12px; align-items: center; justify-content: space-between; }
-.verdict { padding: 6px 14px; border-radius: 999px; color: #fff; font-weight: 600; background: var(--good); }
-.verdict.bad { background: var(--bad); }
-.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(180px, 1fr)); gap: 12px; margin: 22px 0; }
-.card, section { background: #fff; border: 1px solid var(--line); border-radius: 12px; padding: 16px 18px; }
-.card b { display: block; font-size: 23px; letter-spacing: -.02em; font-variant-numeric: tabular-nums; }
-.card span { color: var(--faint); font-size: 13px; }
-section { margin: 0 0 16px; overflow-x: auto; }
-.two { display: grid; grid-template-columns: repeat(auto-fit, minmax(420px, 1fr)); gap: 16px; }
-svg { width: 100%; height: auto; display: block; }
-table { border-collapse: collapse; width: 100%; font-size: 13.5px; font-variant-numeric: tabular-nums; }
-th { text-align: left; color: var(--faint); font-weight: 500; }
-th, td { padding: 5px 10px 5px 0; border-bottom: 1px solid var(--line); vertical-align: top; }
-tr:last-child td { border-bottom: 0; }
-.n { text-align: right; }
-.ok { color: var(--good); font-weight: 600; } .no { color: var(--bad); font-weight: 600; }
-code, pre { font: 12.5px/1.45 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; }
-pre { background: #f5f7fa; border-radius: 8px; padding: 10px 12px; overflow-x: auto; margin: 6px 0 10px; }
-details summary { cursor: pointer; color: var(--faint); }
-</style></head><body><main>
-<header><div><h1>fillstream demo</h1><p>$lead</p></div><div class="verdict $tone">$verdict</div></header>
+BODY: Final = Template("""\
 <div class="cards">$cards</div>
 <section><h2>Throughput</h2><p>What happened in each second.</p>$throughput</section>
 <section><h2>Latency</h2><p>$stages</p>$latency$percentiles</section>
@@ -75,23 +46,16 @@ details summary { cursor: pointer; color: var(--faint); }
 <section><h2>Checks</h2><p>Found by an oracle that reads the topics, the venue's own journal and ClickHouse, and shares
 no code with what it judges.</p>$checks</section>
 $queries
-</main></body></html>
 """)
 
 
-def page(material: Material) -> str:
+def render(material: Material) -> str:
     """The whole page."""
     summary = material.summary
-    failed = [check for check in material.checks if not check.holds]
     stages = " · ".join(f"<b>{name}</b>: {escape(text)}" for name, text in STAGES.items() if name in summary.latency_ms)
     imbalances = sorted({*summary.ledger_imbalance.values()}) or ["0"]
-    return PAGE.substitute(
-        lead=f"{summary.commands:,} commands, seed {summary.seed}{_killed(summary.kills)}",
-        tone="bad" if failed else "",
-        verdict=f"{len(failed)} of {len(material.checks)} checks failed"
-        if failed
-        else f"all {len(material.checks)} checks hold",
-        cards=_cards(summary),
+    body = BODY.substitute(
+        cards=page.cards(_figures(summary)),
         throughput=plots.throughput(material.course),
         stages=stages,
         latency=plots.latency(material.latencies_us),
@@ -100,27 +64,11 @@ def page(material: Material) -> str:
         rejects=plots.rejects(summary.rejects),
         imbalance=escape(", ".join(imbalances)),
         balances=plots.balances(material.accounts),
-        checks=_checks(material.checks),
+        checks=page.findings(material.checks),
         queries="".join(_query(query) for query in material.queries),
     )
-
-
-def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """An HTML table; columns whose every cell is a number are set flush right. Cells are escaped."""
-    numeric = [bool(rows) and all(_is_number(row[place]) for row in rows) for place in range(len(columns))]
-    tones = ["n" if right else "" for right in numeric]
-    head = "".join(f'<th class="{tone}">{escape(name)}</th>' for tone, name in zip(tones, columns, strict=True))
-    body = "".join(
-        "<tr>"
-        + "".join(f'<td class="{tone}">{escape(cell)}</td>' for tone, cell in zip(tones, row, strict=True))
-        + "</tr>"
-        for row in rows
-    )
-    return f"<table><tr>{head}</tr>{body}</table>"
-
-
-def _is_number(text: str) -> bool:
-    return text.lstrip("-").replace(",", "").replace(".", "", 1).isdigit()
+    lead = f"{summary.commands:,} commands, seed {summary.seed}{_killed(summary.kills)}"
+    return page.document("fillstream demo", lead, page.verdict(material.checks), body)
 
 
 def _killed(kills: Mapping[str, int]) -> str:
@@ -129,8 +77,8 @@ def _killed(kills: Mapping[str, int]) -> str:
     return ", killed meanwhile: " + ", ".join(f"{escape(process)} × {count}" for process, count in kills.items())
 
 
-def _cards(summary: Summary) -> str:
-    figures = {
+def _figures(summary: Summary) -> dict[str, str]:
+    return {
         "commands a second": f"{summary.commands_per_second:,.0f}",
         "accepted": f"{summary.answers['accepted']:,}",
         "rejected": f"{summary.answers['rejected']:,}",
@@ -142,7 +90,6 @@ def _cards(summary: Summary) -> str:
         "rows in ClickHouse": f"{summary.clickhouse_rows:,}",
         "of them twice": f"{summary.clickhouse_duplicates:,}",
     }
-    return "".join(f'<div class="card"><b>{number}</b><span>{name}</span></div>' for name, number in figures.items())
 
 
 def _percentiles(summary: Summary) -> str:
@@ -150,21 +97,11 @@ def _percentiles(summary: Summary) -> str:
         [stage, *(f"{value:,.1f}" for value in (p.p50, p.p90, p.p99, p.max)), f"{p.count:,}"]
         for stage, p in summary.latency_ms.items()
     ]
-    return table(["stage, ms", "p50", "p90", "p99", "max", "count"], rows)
-
-
-def _checks(checks: Sequence[Check]) -> str:
-    rows = []
-    for check in checks:
-        mark = '<td class="ok">✓</td>' if check.holds else '<td class="no">✗</td>'
-        faults = "<br>".join(escape(fault) for fault in check.faults[:5])
-        name = escape(check.name.replace("_", " "))
-        rows.append(f"<tr>{mark}<td>{name}</td><td>{escape(check.looked_at)}</td><td>{faults}</td></tr>")
-    return f"<table><tr><th></th><th>check</th><th>looked at</th><th></th></tr>{''.join(rows)}</table>"
+    return page.table(["stage, ms", "p50", "p90", "p99", "max", "count"], rows)
 
 
 def _query(query: Query) -> str:
     return (
         f"<section><h2>{escape(query.title)}</h2><details><summary>the query</summary><pre>{escape(query.sql)}</pre>"
-        f"</details>{table(query.columns, query.rows)}</section>"
+        f"</details>{page.table(query.columns, query.rows)}</section>"
     )

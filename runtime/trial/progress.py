@@ -1,7 +1,7 @@
 """How far a run is, shown while it runs: a table that stays in place on a terminal, a line now and then elsewhere."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Final, Self
 
@@ -14,6 +14,7 @@ from rich.table import Table
 from runtime.status import State
 
 LINE_EVERY_S: Final = 5.0
+NOTHING: Final[Mapping[str, str]] = {}
 
 
 class Counts(msgspec.Struct, frozen=True):
@@ -29,12 +30,17 @@ class Counts(msgspec.Struct, frozen=True):
     behind: int | None
 
 
-class Progress:
-    """Shows what *now* says, inside a ``with`` block; outside a terminal, whenever :meth:`look` is called."""
+More = Mapping[str, str]
+"""Further things worth a line, by name."""
 
-    def __init__(self, console: Console, now: Callable[[], Counts | str]) -> None:
+
+class Progress:
+    """Shows what *now* and *more* say, inside a ``with`` block; outside a terminal, whenever :meth:`look` is called."""
+
+    def __init__(self, console: Console, now: Callable[[], Counts | str], more: Callable[[], More] = dict) -> None:
         self._console = console
         self._now = now
+        self._more = more
         self._began_s = time.monotonic()
         self._line_s = 0.0
         self._live = Live(get_renderable=self._table, console=console, refresh_per_second=4, transient=True)
@@ -55,10 +61,11 @@ class Progress:
         now_s = time.monotonic()
         if not self._console.is_terminal and now_s - self._line_s >= LINE_EVERY_S:
             self._line_s = now_s
-            self._console.print(line(self._now(), now_s - self._began_s), highlight=False, soft_wrap=True)
+            text = line(self._now(), now_s - self._began_s, self._more())
+            self._console.print(text, highlight=False, soft_wrap=True)
 
     def _table(self) -> Table:
-        return table(self._now(), time.monotonic() - self._began_s)
+        return table(self._now(), time.monotonic() - self._began_s, self._more())
 
 
 def starting(states: Sequence[State]) -> str:
@@ -67,7 +74,7 @@ def starting(states: Sequence[State]) -> str:
     return f"starting {', '.join(waiting)}" if waiting else "starting"
 
 
-def line(counts: Counts | str, seconds: float) -> str:
+def line(counts: Counts | str, seconds: float, more: More = NOTHING) -> str:
     """The counts in one line."""
     if isinstance(counts, str):
         return f"{seconds:6.1f} s  {counts}"
@@ -76,10 +83,11 @@ def line(counts: Counts | str, seconds: float) -> str:
     return (
         f"{seconds:6.1f} s  {counts.phase}: {counts.sent:,} sent, {counts.answered:,} answered, "
         f"{counts.venue_orders:,} orders at the venue, {counts.fills:,} fills, {rows} rows in ClickHouse{behind}"
+        + "".join(f"; {name}: {text}" for name, text in more.items())
     )
 
 
-def table(counts: Counts | str, seconds: float) -> Table:
+def table(counts: Counts | str, seconds: float, more: More = NOTHING) -> Table:
     """The counts as a table with bars."""
     rows = Table.grid(padding=(0, 2))
     if isinstance(counts, str):
@@ -94,4 +102,6 @@ def table(counts: Counts | str, seconds: float) -> Table:
     rows.add_row("fills", f"{counts.fills:,}")
     behind = "" if counts.behind is None else f"{counts.behind:,} events behind"
     rows.add_row("rows in ClickHouse", "?" if counts.rows is None else f"{counts.rows:,}", behind)
+    for name, text in more.items():
+        rows.add_row(name, "", text)
     return rows

@@ -31,8 +31,10 @@ READINGS_MAX: Final = 3
 #: Workers look at the clock once a second.
 TICK_US: Final = 1_500_000
 LOOK_EVERY_S: Final = 0.2
-#: Between the plan being made and its first command being sent: what deadlines are counted from.
+#: Between the plan being begun and its first command being sent, from which deadlines are counted: users are funded
+#: meanwhile, and every command takes its time to be made up.
 LEAD_US: Final = 1_500_000
+LEAD_PER_COMMAND_US: Final = 50
 
 log = structlog.get_logger()
 
@@ -42,14 +44,14 @@ class Stopped(Exception):  # noqa: N818  # a wish, not an error
 
 
 class Disturbance(Protocol):
-    """What breaks things while commands are sent, in threads of its own. Its end is joined before a run settles."""
+    """What breaks things while commands are sent, in threads of its own. A run settles once it is no longer alive."""
 
     def start(self) -> None: ...
 
     def stop(self) -> None:
         """Ends it early; all that it broke is whole again afterwards."""
 
-    def join(self) -> None: ...
+    def is_alive(self) -> bool: ...
 
 
 class Run:
@@ -112,7 +114,8 @@ class Run:
     def perform(self, disturbance: Disturbance | None = None) -> None:
         """From the first transfer to the last command and the end of *disturbance*. Raises Unavailable or Stopped."""
         markets = self._exchange.markets()
-        self.shape = msgspec.structs.replace(self.shape, start_us=time.time_ns() // 1_000 + LEAD_US)
+        lead_us = LEAD_US + LEAD_PER_COMMAND_US * self.shape.commands
+        self.shape = msgspec.structs.replace(self.shape, start_us=time.time_ns() // 1_000 + lead_us)
         plan = workload.make(self.shape, markets)
         self.planned = len(plan.transfers) + len(plan.commands)
         self.phase = "funding users"
@@ -128,8 +131,8 @@ class Run:
             self._stop_at_exit.append(disturbance.stop)
             disturbance.start()
         self.started_us = self._publish(plan.commands)
-        if disturbance is not None:
-            disturbance.join()
+        while disturbance is not None and disturbance.is_alive():
+            self._pause()
 
     def settle(self, within_s: float) -> Unrest:
         """Waits until the system is at rest, with the market stopped, and says what is left if it isn't."""

@@ -138,7 +138,7 @@ def test_summary_json_has_all_that_is_promised(figures, tmp_path):
 
 
 def test_the_page_loads_nothing_from_elsewhere_and_escapes_what_it_shows(material):
-    page = report.page(material)
+    page = report.render(material)
     assert page.count("<svg") == 5
     assert "<script" not in page
     assert "<b>this</b>" not in page
@@ -148,7 +148,7 @@ def test_the_page_loads_nothing_from_elsewhere_and_escapes_what_it_shows(materia
 
 
 def test_each_plot_is_well_formed_svg_as_wide_as_its_place(material):
-    page = report.page(material)
+    page = report.render(material)
     for part in page.split("<svg")[1:]:
         root = ET.fromstring("<svg" + part.split("</svg>")[0] + "</svg>")
         assert "viewBox" in root.attrib
@@ -156,7 +156,7 @@ def test_each_plot_is_well_formed_svg_as_wide_as_its_place(material):
 
 
 def test_the_page_says_at_its_head_whether_all_is_well(material):
-    assert "1 of 2 checks failed" in report.page(material)
+    assert "1 of 2 checks failed" in report.render(material)
 
 
 def test_the_terminal_shows_every_part(material):
