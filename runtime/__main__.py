@@ -22,6 +22,7 @@ from runtime.settings import Settings, SettingsError
 #: Where each subcommand's ``main(settings, **options) -> int`` is. By name: the layers above may import this one only.
 ENTRIES: Final = {
     "demo": "runtime.demo",
+    "chaos": "runtime.chaos",
     "up": "runtime.supervisor",
     "jars": "runtime.jars",
     "broker": "runtime.broker",
@@ -69,6 +70,20 @@ def demo(
 
 
 @app.command()
+def chaos(
+    minutes: Annotated[float, typer.Option(min=0.2, max=1_440.0, help="How long to send commands.")] = 20.0,
+    seed: Annotated[int, typer.Option(help="Seed of the commands, of the market and of the faults.")] = 1,
+    rate: Annotated[float, typer.Option(min=1.0, help="Commands a second, on average.")] = 170.0,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave everything running afterwards.")] = False,
+) -> None:
+    """Run the whole system while killing, stopping and cutting off its parts, and check that nothing came of it.
+
+    Writes var/chaos/report.json and var/chaos/index.html. Exits with 1 if a single thing was lost or done twice.
+    """
+    _run("chaos", minutes=minutes, seed=seed, rate=rate, keep=keep)
+
+
+@app.command()
 def up(
     workers: Annotated[int, typer.Option(min=1, max=64, help="Order worker processes.")] = 2,
     broker_port: PortOption = 0,
@@ -93,9 +108,12 @@ def jars() -> None:
 def broker(
     port: PortOption = 9092,
     heap_mib: Annotated[int, typer.Option(min=128, help="Java heap, in MiB.")] = 1024,
+    advertised_port: Annotated[
+        int | None, typer.Option(min=1, max=65_535, help="Port that clients are sent to, of a proxy to this broker.")
+    ] = None,
 ) -> None:
     """Run a Kafka broker on this machine (one node, data in var/kafka). Needs Java 17+, and Maven the first time."""
-    _run("broker", port=port, heap_mib=heap_mib)
+    _run("broker", port=port, heap_mib=heap_mib, advertised_port=advertised_port)
 
 
 @app.command()
