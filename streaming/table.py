@@ -21,6 +21,9 @@ _MODULUS: Final = 1 << (8 * DIGEST_BYTES)
 RECENT_MAX: Final = 4_096
 
 
+_UNCHANGED: Final[Any] = object()
+
+
 class Fingerprint:
     """Hashes rows of one table so that the hashes of all rows add up to a digest in any order.
 
@@ -65,8 +68,11 @@ class Rows(Generic[RowT]):
         self.digest = total(sum(map(fingerprint, restored.keys(), restored.values())))
 
     def get(self, key: bytes) -> RowT | None:
-        row = self._changed.get(key) or self._recent.get(key)
-        if row is None and key not in self._changed:  # else it was deleted in this chunk
+        row = self._changed.get(key, _UNCHANGED)
+        if row is not _UNCHANGED:
+            return row  # None if it was deleted in this chunk
+        row = self._recent.get(key)
+        if row is None:
             value = self._stored.get(key)
             if value is not None:
                 row = self._recent[key] = self._decode(value)

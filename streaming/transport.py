@@ -35,8 +35,10 @@ _FETCH_WAIT_MS: Final = 100
 
 _VALUE: Final = operator.attrgetter("value")
 
-#: A held input goes on when less than this share of a full chunk waits: before it runs dry.
-_GO_ON_BELOW: Final = 0.5
+#: In full chunks: an input is held when so much of it waits, and goes on before it runs dry. The next chunk is there
+#: when the last has been decided, however long a fetch takes.
+_HOLD_AT: Final = 2.0
+_GO_ON_BELOW: Final = 1.0
 
 
 class ChunkSchema(faust.Schema):  # type: ignore[misc]  # Faust is not typed for us
@@ -69,7 +71,7 @@ class BareRecords(fetcher.PartitionRecords):  # type: ignore[misc]  # aiokafka i
 class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust is not typed for us
     """Fetches, in a thread and event loop of its own; what isn't marked otherwise runs there.
 
-    Every assigned partition is paused until it is admitted, and whenever a full chunk of it waits. So what is fetched
+    Every assigned partition is paused until it is admitted, and whenever two full chunks of it wait. So what is fetched
     is always wanted, and aiokafka, which holds back a broker's next fetch until the last one is consumed, never waits.
     """
 
@@ -166,7 +168,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Fa
         admission.reached = end
         weight = self.consumer.weigh(records)
         admission.fetched += weight
-        if admission.waiting >= 1:
+        if admission.waiting >= _HOLD_AT:
             consumer.pause(tp)
             admission.held = True
             if admission.waiting <= _GO_ON_BELOW:  # it was taken while we held it, and nobody else would notice

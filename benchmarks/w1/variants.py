@@ -68,6 +68,15 @@ KAFKA_STREAMS: Final = Variant(
     environment=_FOR_JAVA,
 )
 
+RAW_LOOP: Final = Variant(
+    name="raw-loop",
+    title="raw librdkafka loop, no logic",
+    guarantee="transactional",
+    command=_module("raw_loop"),
+    members=0,
+    makes_tables=False,
+    tables="none",
+)
 VARIANTS: Final = (
     FILLSTREAM,
     KAFKA_STREAMS,
@@ -89,15 +98,7 @@ VARIANTS: Final = (
         latency_rate=None,
         recovers=False,
     ),
-    Variant(
-        name="raw-loop",
-        title="raw librdkafka loop, no logic",
-        guarantee="transactional",
-        command=_module("raw_loop"),
-        members=0,
-        makes_tables=False,
-        tables="none",
-    ),
+    RAW_LOOP,
     Variant(
         name="quix",
         title="Quix Streams",

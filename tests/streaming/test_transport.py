@@ -90,9 +90,9 @@ async def test_a_chunk_is_full_by_records_or_by_bytes(consumer):
     assert consumer.weigh(stretch(0, 10, size=80).records) == pytest.approx(0.8)
 
 
-async def test_a_held_input_goes_on_when_half_of_it_is_taken(consumer):
+async def test_a_held_input_goes_on_when_half_of_what_may_wait_is_taken(consumer):
     waiting = stretch(0, 4)
-    waiting.admission.fetched, waiting.admission.held = 0.65, True
+    waiting.admission.fetched, waiting.admission.held = 1.15, True
     consumer.taken(waiting)
     assert consumer._thread.went_on == []
     consumer.taken(waiting)
