@@ -6,7 +6,7 @@ STAMP := .venv/.fillstream-stamp
 PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do \
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$name; break; }; done)
 
-.PHONY: help setup demo chaos up test check fmt bench profile bench-compare
+.PHONY: help setup demo chaos up test mutants check fmt bench profile bench-compare
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -27,6 +27,9 @@ up: setup ## Run everything on this machine until Ctrl-C; var/endpoints.json say
 
 test: setup ## Run all tests, with a real broker, venue and ClickHouse among them
 	@$(BIN)/pytest $(ARGS)
+
+mutants: setup ## Remove our own guards one at a time, and see that a test notices each
+	@$(BIN)/python -m tests.mutants $(ARGS)
 
 check: $(STAMP) ## Lint, format, types, layers, tidiness: what a commit must pass
 	@$(BIN)/ruff check .
