@@ -110,6 +110,8 @@ def join_and_leave(stage: Stage, length_s: float, _dice: Random) -> str:
     try:
         stage.pid(THIRD_WORKER)
         stage.wait(length_s)
+        partitions = stage.partitions(THIRD_WORKER)
+        stage.recoveries.expect("worker left", THIRD_WORKER, time.time_ns() // 1_000, partitions)
     finally:
         stage.take_down(THIRD_WORKER, kill=False)
     return THIRD_WORKER

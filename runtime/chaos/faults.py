@@ -57,6 +57,7 @@ FAULTS: Final = (
         length_s=(4, 8),
         sessions=1,
         rest_s=12,
+        scaled=True,
     ),
     _fault(
         LANE,
@@ -129,6 +130,7 @@ FAULTS: Final = (
         length_s=(1, 5),
         sessions=1,
         rest_s=10,
+        scaled=True,
     ),
     _fault(
         EDGE,

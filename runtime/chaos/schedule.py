@@ -13,7 +13,7 @@ FULL_S: Final = 1_200.0
 FROM_SHARE: Final = 0.03
 TO_SHARE: Final = 0.93
 #: Shorter runs have shorter rests, down to this share.
-REST_SHARE_MIN: Final = 0.35
+REST_SHARE_MIN: Final = 0.25
 FULL_REST_S: Final = 300.0
 SCALED_LENGTH_MIN_S: Final = 3.0
 

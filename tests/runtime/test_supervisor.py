@@ -84,6 +84,26 @@ def test_a_killed_process_comes_back_as_often_as_it_is_killed(run):
     assert running.pids["bystander"] == bystander
 
 
+def test_what_is_taken_down_stays_down_until_it_is_brought_up(run):
+    running = run((fake("victim"), fake("bystander")))
+    for kill in (False, True):
+        former = running.pids["victim"]
+        running.take_down("victim", kill=kill)
+        eventually(lambda former=former: not alive(former) and "victim" not in running.pids)
+        time.sleep(3 * supervisor.backoff_s(1))
+        assert list(running.pids) == ["bystander"]
+        running.bring_up("victim")
+        eventually(lambda: "victim" in running.pids)
+    assert running.states()[0].restarts == 0  # it was told to
+
+
+def test_a_spare_is_started_when_somebody_asks_for_it(run):
+    running = run((fake("first"), msgspec.structs.replace(fake("spare"), spare=True)), (fake("last"),))
+    assert list(running.pids) == ["first", "last"]
+    running.bring_up("spare")
+    eventually(lambda: [state.what for state in running.states()] == ["ready"] * 3)
+
+
 def test_stopping_goes_backwards_and_kills_what_ignores_the_signal(run, tmp_path, monkeypatch):
     monkeypatch.setattr(supervisor, "_STOP_WITHIN_S", 1.0)
     diary = tmp_path / "diary"
@@ -210,6 +230,19 @@ def test_every_process_has_ports_of_its_own_and_knows_the_others(tmp_path):
     assert by_name["worker-1"].environment["FILLSTREAM_WORKER_ID"] == "worker-1"
     assert "--seed=7" in by_name["simulator"].command
     assert by_name["gateway-simulated"].command[-2:] == ("gateway", "simulated")
+
+
+def test_processes_reach_broker_and_venue_through_proxies_where_there_are_some(tmp_path):
+    options = services.Options(broker_port=20_001, broker_proxy_port=20_002, venue_proxy_port=20_003, spare_workers=1)
+    installation = services.local(Settings(var=tmp_path), options, {})
+    by_name = {service.name: service for step in installation.steps if not callable(step) for service in step}
+    assert {"--port=20001", "--advertised-port=20002"} < set(by_name["broker"].command)
+    assert installation.endpoints.bootstrap == "127.0.0.1:20001"
+    given = by_name["gateway-simulated"].environment
+    assert given["FILLSTREAM_BOOTSTRAP_SERVERS"] == "127.0.0.1:20002"
+    assert given["FILLSTREAM_VENUE_URL"] == "http://127.0.0.1:20003"
+    assert given["FILLSTREAM_VENUE_STREAM_URL"].startswith("ws://127.0.0.1:20003/")
+    assert [name for name, service in by_name.items() if service.spare] == ["worker-2"]
 
 
 def test_what_an_earlier_process_wrote_does_not_make_the_present_one_ready(tmp_path):
