@@ -263,4 +263,23 @@ MUTANTS = (
         suite="tests/analytics/test_lanes.py",
         test="test_every_record_is_stored_once_whoever_dies_when",
     ),
+    # ── secrets ─────────────────────────────────────────────────────────────────────────────────────────────────────
+    Mutant(
+        name="secrets-masked",
+        guards="a secret in the middle of a log line shows as asterisks",
+        file="runtime/telemetry.py",
+        old="        text = text.replace(secret, MASK)\n",
+        new="        pass\n",
+        suite="tests/runtime/test_telemetry.py",
+        test="test_a_secret_never_shows_wherever_it_is",
+    ),
+    Mutant(
+        name="key-for-nobody-else",
+        guards="a file with the venue's key that others may read is refused",
+        file="venue_gateways/credentials.py",
+        old="        if mode not in _MODES:\n",
+        new="        if False:\n",
+        suite="tests/venue_gateways/test_credentials.py",
+        test="test_credentials_that_can_t_be_used_are_refused_without_quoting_them",
+    ),
 )

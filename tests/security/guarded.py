@@ -22,8 +22,8 @@ from tests.security import certificate
 VENUE = "simulated"
 PARTITIONS = 2
 ROLES = access.table([VENUE])
-#: Nothing else in the world has these bytes, so wherever they are found, a secret has got out.
-SUPER_PASSWORD = "canary-root-5b1f"
+#: How every secret here begins. Nothing else does: wherever these bytes are found, a secret has got out.
+MARK = "c4n4ry-7"
 
 
 def account(role: str) -> str:
@@ -31,7 +31,7 @@ def account(role: str) -> str:
 
 
 def password(role: str) -> str:
-    return f"canary-{role}-9d3c"
+    return f"{MARK}-{role}"
 
 
 class Guarded:
@@ -39,8 +39,10 @@ class Guarded:
 
     def __init__(self, folder: Path) -> None:
         pem = certificate.write(folder / "broker.pem")
-        self.guard = Guard(pem=pem, super_user="root", password=SecretStr(SUPER_PASSWORD))
-        self.broker = EmbeddedBroker(folder / "kafka", jar_cache=JAR_CACHE, guard=self.guard)
+        self._admins: dict[str, AdminClient] = {}
+        self.folder = folder / "kafka"
+        self.guard = Guard(pem=pem, super_user="root", password=SecretStr(f"{MARK}-root"))
+        self.broker = EmbeddedBroker(self.folder, jar_cache=JAR_CACHE, guard=self.guard)
 
     def __enter__(self) -> Self:
         self.broker.start()
@@ -81,4 +83,7 @@ class Guarded:
         return Settings(**(self.fields(role) | more))
 
     def admin(self, role: str) -> AdminClient:
-        return AdminClient(kafka.client(self.settings(role)) | {"log_level": 0})
+        """Kept, because what was asked of a client ends with it."""
+        if role not in self._admins:
+            self._admins[role] = AdminClient(kafka.client(self.settings(role)) | {"log_level": 0})
+        return self._admins[role]
