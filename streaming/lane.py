@@ -32,11 +32,12 @@ _PUBLISH_WITHIN_S: Final = 3.0
 class _Opening:
     """A partition on its way to being owned: being fenced and restored, until it is no longer *wanted*."""
 
-    __slots__ = ("number", "task", "wanted")
+    __slots__ = ("fenced", "number", "task", "wanted")
 
     def __init__(self, number: int) -> None:
         self.number = number
         self.wanted = True
+        self.fenced = False
         self.task: asyncio.Task[None] | None = None
 
 
@@ -93,9 +94,21 @@ class Lane:
                     partition.offer(event.message.topic, event.value, process)
 
     async def rest(self) -> None:
-        """Finishes the transactions that are open and starts no other until the next assignment."""
+        """Finishes the transactions that are open, and starts none and fences nobody until the next assignment."""
         self._flowing = False
-        await asyncio.gather(*(partition.rest() for partition in self._live.values()))
+        await asyncio.gather(self._fence_no_more(), *(partition.rest() for partition in self._live.values()))
+
+    async def _fence_no_more(self) -> None:
+        """Gives up openings that have not fenced yet: a fence that came after the next owner's would stop that one.
+
+        Those that we still own after the rebalance are opened anew.
+        """
+        unfenced = [opening for opening in self._opening.values() if not opening.fenced]
+        for opening in unfenced:
+            opening.wanted = False
+        tasks = [opening.task for opening in unfenced if opening.task is not None]
+        if tasks:
+            await asyncio.wait(tasks)
 
     async def close(self) -> None:
         """Rests for good, and tells lag tools where everything stands, if that can be had in little time."""
@@ -177,6 +190,7 @@ class Lane:
             return opening.wanted
 
         writer = Writer(self._settings, f"{self._app.conf.id}-{opening.number}", opening.number, wanted)
+        opening.fenced = True
         return writer, restore(self._settings, self._tables, self._positions, opening.number, inputs, wanted)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -98,12 +99,34 @@ async def test_what_is_lost_is_let_go_and_what_stays_is_not_opened_again(world):
 
 async def test_a_partition_restored_during_a_rebalance_flows_only_when_that_is_over(world):
     world.assign(0)
+    await eventually(lambda: world.lane._opening[0].fenced)
     await world.lane.rest()
     world.release(1)
     await world.until_live(0)
     assert world.admitted == []
     world.assign(0)
     assert len(world.admitted) == len(INPUTS)
+
+
+async def test_nobody_is_fenced_once_a_rebalance_has_begun(world, monkeypatch):
+    """The next owner may be at work by the time a late fence came, and would be stopped by it."""
+    fencing, opened = threading.Event(), lane.Writer
+
+    def slow(_settings, _name, _number, wanted):
+        fencing.set()
+        while wanted():
+            time.sleep(0.01)
+        raise Abandoned
+
+    monkeypatch.setattr(lane, "Writer", slow)
+    world.assign(0)
+    await eventually(fencing.is_set)
+    await world.lane.rest()
+    assert world.lane._opening[0].task.done()
+    monkeypatch.setattr(lane, "Writer", opened)
+    world.assign(0)
+    world.release(1)
+    await world.until_live(0)
 
 
 async def test_a_partition_that_left_and_came_back_while_being_opened_is_opened_anew(world):
