@@ -82,8 +82,10 @@ class Desk:
         self._told[told] = self._told.get(told, 0) + 1
 
     def close(self) -> None:
-        """Counts what the chunk's inputs were told, once all are decided."""
+        """Counts what the chunk's inputs were told, once all are decided; a ledger that is off shows at once."""
         metrics.count(self._told)
+        if any(self.balances.totals.values()):
+            self.attest()
 
     def attest(self) -> None:
         """Shows what the ledger of this partition fails to balance by; nothing, if all is well."""
@@ -143,6 +145,11 @@ class Books:
         self.answers = answers
         self.rules = rules
         self.policy = policy
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """All of them, in the order in which a chunk writes them."""
+        return self.orders, self.balances, self.answers
 
 
 def policy(unknown_bound_s: float, order_retention_s: int, answer_retention_s: int) -> Policy:

@@ -41,7 +41,7 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True):
 
 ORDER_COMMANDS = Topic(name="order-commands", value=messages.OrderCommand, key="user_id", stamped_by_broker=True)
 TRANSFERS = Topic(name="transfers", value=messages.Transfer, key="user_id", stamped_by_broker=True)
-TICKS = Topic(name="ticks", value=messages.Tick, key="none", stamped_by_broker=True, retention_ms=DAY_MS // 24)
+TICKS = Topic(name="ticks", value=messages.Tick, key="none", stamped_by_broker=True)  # kept, too: an audit needs them
 VENUE_REPORTS = Topic(name="venue-reports", value=messages.VenueReport, key="client_order_id", stamped_by_broker=True)
 ORDER_EVENTS = Topic(name="order-events", value=messages.OrderEvent, key="user_id")
 LEDGER_ENTRIES = Topic(name="ledger-entries", value=messages.JournalEntry, key="user_id")
