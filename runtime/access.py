@@ -76,6 +76,7 @@ def table(venues: Iterable[str], database: str = "fillstream") -> Mapping[str, t
             _on((topics.ORDER_COMMANDS, topics.TRANSFERS, *topics.OPERATIONS), WRITE),  # to replay dead letters
             _on(requests, WRITE),  # to have a gateway look again
             _group("operator-", prefixed=True),
+            Grant(Kind.TRANSACTIONAL_ID, ("operator-",), (WRITE, DESCRIBE), prefixed=True),
             Grant(Kind.GROUP, (topics.APPLICATION, f"{database}-sink"), (DESCRIBE,), prefixed=True),  # for lag tools
         ),
     }

@@ -180,17 +180,18 @@ def _metadata(admin: AdminClient, settings: Settings) -> Any:
     try:
         return admin.list_topics(timeout=_TIMEOUT_S)
     except KafkaException as error:
-        raise _unreachable(settings, error) from error
+        raise unreachable(settings, error) from error
 
 
 def _results(futures: Mapping[Any, Future[Any]], settings: Settings) -> dict[Any, Any]:
     try:
         return {key: future.result(_TIMEOUT_S) for key, future in futures.items()}
     except KafkaException as error:
-        raise _unreachable(settings, error) from error
+        raise unreachable(settings, error) from error
 
 
-def _unreachable(settings: Settings, error: KafkaException) -> Unavailable:
+def unreachable(settings: Settings, error: KafkaException) -> Unavailable:
+    """What to raise when no broker answers."""
     return Unavailable(
         f"no answer from Kafka at {settings.bootstrap_servers} ({error.args[0].str()}): is it running? "
         "`fillstream broker` starts one on this machine; FILLSTREAM_BOOTSTRAP_SERVERS says where another is"

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from runtime import __main__ as command
@@ -20,7 +21,15 @@ from runtime.process import free_port, listening
 from runtime.settings import Settings, SettingsError
 
 ROOT = Path(__file__).parent.parent.parent
-NAMES = sorted(registered.name or registered.callback.__name__ for registered in command.app.registered_commands)
+
+
+def named(app: typer.Typer, *above: str) -> list[str]:
+    """The commands of *app* and of what is below it, as words on the command line."""
+    names = [" ".join((*above, each.name or each.callback.__name__)) for each in app.registered_commands]
+    return names + [name for each in app.registered_groups for name in named(each.typer_instance, each.name)]
+
+
+NAMES = sorted(named(command.app))
 
 
 @pytest.fixture
@@ -39,7 +48,7 @@ def asked(monkeypatch):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_command_explains_itself(invoke, name):
-    result = invoke(name, "--help")
+    result = invoke(*name.split(), "--help")
     assert result.exit_code == 0
     assert "Usage:" in result.stdout
     assert len(result.stdout.split("Options")[0].split()) > 6, "a usage line is no explanation"
@@ -47,14 +56,15 @@ def test_every_command_explains_itself(invoke, name):
 
 def test_without_a_command_all_are_listed(invoke):
     shown = invoke().output
-    assert all(name in shown for name in NAMES)
+    assert all(name.split()[0] in shown for name in NAMES)
     assert set(command.ENTRIES) <= set(NAMES)
 
 
 @pytest.mark.parametrize("name", sorted(command.ENTRIES))
 def test_a_command_hands_its_process_only_options_that_it_knows(invoke, asked, name):
-    arguments = {"gateway": ["simulated"]}.get(name, [])
-    result = invoke(name, *arguments)
+    record = "order-commands:0:1"
+    arguments = {"gateway": ["simulated"], "dlq show": [record], "dlq replay": [record]}.get(name, [])
+    result = invoke(*name.split(), *arguments)
     assert result.exit_code == 0, result.output
     ((entry, options),) = asked
     assert entry == name
