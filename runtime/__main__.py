@@ -38,6 +38,7 @@ ENTRIES: Final = {
     "dlq list": "runtime.dlq.listing",
     "dlq show": "runtime.dlq.show",
     "dlq replay": "runtime.dlq.replay",
+    "audit": "agents.audit",
 }
 
 #: For commands that talk to Kafka: whose rights their account must have; with none, it only has to be let in.
@@ -50,6 +51,7 @@ ROLES: Final = {
     "dlq list": "",
     "dlq show": "",
     "dlq replay": "",
+    "audit": "",
 }
 
 app = typer.Typer(
@@ -273,6 +275,22 @@ def dlq_replay(  # noqa: PLR0913, PLR0917  # each is an option of the command li
     if value is not None and record is None:
         raise typer.BadParameter("--value is one record's: say which, TOPIC:PARTITION:OFFSET")
     _run("dlq replay", selection=selection, value=value, again=again, actor=actor, dry_run=dry_run, yes=yes)
+
+
+@app.command()
+def audit(
+    partition: Annotated[int | None, typer.Option(min=0, help="Only this one; all unless given.")] = None,
+    differences: Annotated[int, typer.Option(min=1, help="Differing rows to show of each partition.")] = 10,
+    from_start: Annotated[
+        bool, typer.Option("--from-start", help="Not from where an earlier audit ended, but from the first record.")
+    ] = False,
+) -> None:
+    """Decide all input once more, and compare what comes of it with the stored tables, row by row.
+
+    Changes nothing, and may run beside the workers: it goes as far as they had come when it began. Exits with 1 if a
+    row differs.
+    """
+    _run("audit", partition=partition, differences=differences, from_start=from_start)
 
 
 @app.command("settings")
