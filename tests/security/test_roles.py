@@ -12,9 +12,17 @@ from confluent_kafka import (
     TopicCollection,
     TopicPartition,
 )
-from confluent_kafka.admin import NewTopic
+from confluent_kafka.admin import (
+    AclBindingFilter,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    NewTopic,
+    ResourcePatternType,
+    ResourceType,
+)
 
-from runtime import access, kafka
+from runtime import access, acls, kafka
 from runtime.access import DESCRIBE, READ, WRITE, Kind
 from runtime.exits import Exit, Unavailable
 from runtime.settings import SettingsError
@@ -148,6 +156,24 @@ def test_what_an_account_lacks_is_named_with_the_command_that_grants_it(guarded)
 def test_credentials_that_are_not_taken_are_said_to_be_at_once(guarded, change, said):
     with pytest.raises(SettingsError, match=said):
         access.ensure(guarded.settings("sink", **change), "sink")
+
+
+def test_an_administrator_grants_what_is_shown_and_an_operator_may_not(guarded):
+    root = guarded.settings(
+        "worker", sasl_mechanism="PLAIN", sasl_username=guarded.guard.super_user, sasl_password=guarded.guard.password
+    )
+    assert acls.main(root, "User:other-{role}", apply=True) == Exit.OK
+    admin = AdminClient(kafka.client(root) | {"log_level": 0})
+    anything = AclBindingFilter(
+        *(ResourceType.ANY, None, ResourcePatternType.ANY, "User:other-sink", None),
+        *(AclOperation.ANY, AclPermissionType.ANY),
+    )
+    granted = admin.describe_acls(anything).result(20)
+    assert {(found.name, found.operation) for found in granted} == {
+        (name, operation) for grant in ROLES["sink"] for name in grant.names for operation in grant.operations
+    }
+    with pytest.raises(Unavailable, match=r"the broker won't make ACLs: .*an account that may alter the cluster"):
+        acls.main(guarded.settings("operator"), "User:other-{role}", apply=True)
 
 
 def test_a_process_that_is_not_let_in_ends_with_the_cause(guarded, tmp_path):
