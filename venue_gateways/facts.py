@@ -43,19 +43,20 @@ class Memory:
 
 
 class KnownOrders:
-    """Which client order ID is behind a venue's order ID, and which orders are open as far as is known."""
+    """Which client order ID is behind a venue's order ID, and which of our orders are open as far as is known."""
 
     def __init__(self, most: int = REMEMBERED_MAX) -> None:
         self._client_ids: OrderedDict[tuple[str, str], str] = OrderedDict()
         self._most = most
         self.open: dict[str, OrderSeen] = {}
 
-    def learn(self, order: OrderSeen) -> None:
+    def learn(self, order: OrderSeen, *, ours: bool = True) -> None:
+        """*ours*: of a partition that is owned here."""
         if order.venue_order_id is not None:
             self._client_ids[order.symbol, order.venue_order_id] = order.client_order_id
             if len(self._client_ids) > self._most:
                 self._client_ids.popitem(last=False)
-        if order.state is OrderState.OPEN:
+        if ours and order.state is OrderState.OPEN:
             self.open[order.client_order_id] = order
         else:
             self.open.pop(order.client_order_id, None)
@@ -98,13 +99,27 @@ class Facts:
     def order(self, order: OrderSeen, evidence: Evidence) -> None:
         """Somebody's order is in this state."""
         partition = self._partition(order.client_order_id)
+        self.known.learn(order, ours=partition is not None)
         if partition is None:
             return
-        self.known.learn(order)
         if order.client_order_id in self._held:
             self._held[order.client_order_id] = order, evidence
         elif self._told.note(_key(order)):
             self._publish([(partition, reports.observed(self._venue, order, evidence, wall_us()))])
+
+    def listed(self, order: OrderSeen) -> None:
+        """A list shows *order*: nobody is told, but it is known."""
+        self.known.learn(order, ours=self.is_ours(order.client_order_id))
+
+    def is_ours(self, client_order_id: str) -> bool:
+        """Whether it is the name of an order of a partition that is owned here."""
+        partition = _partition_of(client_order_id)
+        return partition is not None and self._owned(partition)
+
+    def gained(self, partition: int) -> None:
+        """*partition* is ours from now on: what was known of its orders before may be old."""
+        for client_order_id in [known for known in self.known.open if _partition_of(known) == partition]:
+            self.known.forget(client_order_id)
 
     def hold(self, client_order_id: str) -> None:
         """A call about this order begins: news of its state waits until :meth:`settle`."""
@@ -135,15 +150,22 @@ class Facts:
 
     def _partition(self, client_order_id: str) -> int | None:
         """The order's partition if it is one of ours and owned here; else it is counted, and passed over."""
-        try:
-            partition, _, _ = ids.parse_client_order_id(client_order_id)
-        except ids.NotOurs:
+        partition = _partition_of(client_order_id)
+        if partition is None:
             metrics.FOREIGN_ORDERS.labels(self._venue).inc()
             return None
         if not self._owned(partition):
             metrics.ELSEWHERE.labels(self._venue).inc()
             return None
         return partition
+
+
+def _partition_of(client_order_id: str) -> int | None:
+    """The partition of an order of fillstream's; None for anybody else's."""
+    try:
+        return ids.parse_client_order_id(client_order_id)[0]
+    except ids.NotOurs:
+        return None
 
 
 def _key(order: OrderSeen) -> Hashable:

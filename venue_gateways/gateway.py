@@ -175,6 +175,7 @@ class Gateway:
 
     def gained(self, partition: int, first: int, inherited: Inherited) -> None:
         self._committer.hold(Holding(partition, Progress(first, inherited), wall_us() // 1000))
+        self._facts.gained(partition)
         self._share()
         self._poller.gained(inherited.through)
         log.info("partition_gained", partition=partition, first=first, inherited=len(inherited.runs))

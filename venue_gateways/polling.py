@@ -80,11 +80,13 @@ class Poller:
         self._orphans: dict[tuple[str, str], int] = {}
         self._since_us: int | None = None
         self._compare = True
+        self._reconnected_us = 0
         self._held = False
         self._wake = asyncio.Event()
 
     def reconnected(self) -> None:
         """The stream is back: look at once, at open orders too."""
+        self._reconnected_us = wall_us()
         self._compare = True
         self._wake.set()
 
@@ -100,14 +102,14 @@ class Poller:
         """Look, wait, look again. Runs until it is canceled; looks at nothing while *idle*."""
         while True:
             try:
-                async with asyncio.timeout(UP_INTERVAL_S if connected() and not self._held else DOWN_INTERVAL_S):
+                async with asyncio.timeout(UP_INTERVAL_S if connected() and not self._compare else DOWN_INTERVAL_S):
                     await self._wake.wait()
             except TimeoutError:
                 pass
             self._wake.clear()
             if idle():
                 continue
-            self._compare = self._compare or self._held or not connected()
+            self._compare = self._compare or not connected()
             try:
                 await self._sweep()
             except Incomplete as error:
@@ -140,6 +142,8 @@ class Poller:
             if since is not None:
                 self._look_back(since)
             raise
+        if self._held or (compare and began - _SETTLING_US < self._reconnected_us):
+            self._compare = True  # once more: some orders were too fresh to say that they were missed
         if not self._held:
             self._through(began // 1000)
 
@@ -159,7 +163,7 @@ class Poller:
             start = min(since_us, wall_us() - LOOK_BACK_US) if position is None else None
             page = await self._call(ListOrders(scope, position=position, since_us=start))
             for order in page.orders:
-                self._facts.known.learn(order)
+                self._facts.listed(order)
                 if order.state is not OrderState.OPEN and (order.updated_at or since_us) >= since_us:
                     self._ended(order)
             position = page.position
@@ -187,7 +191,7 @@ class Poller:
             found = await self._call(FindOrder(trade.symbol, venue_order_id=trade.venue_order_id))
             if found.order is None:
                 return self._orphan(trade)
-            self._facts.known.learn(found.order)
+            self._facts.listed(found.order)
             client_order_id = found.order.client_order_id
         return self._facts.trade(trade, client_order_id, Evidence.POLL)
 
@@ -205,9 +209,13 @@ class Poller:
         page = await self._call(ListOpenOrders(scope))
         theirs = {order.client_order_id for order in page.orders}
         for order in page.orders:
-            self._facts.known.learn(order)
-        listed = {symbol for symbol in self._symbols if scope in self._caller.adapter.scopes([symbol])}
-        return [order for order in ours if order.symbol in listed and order.client_order_id not in theirs]
+            self._facts.listed(order)
+        covered = {symbol for symbol in self._symbols if scope in self._caller.adapter.scopes([symbol])}
+        vanished = [order for order in ours if order.symbol in covered and order.client_order_id not in theirs]
+        for order in vanished:
+            if not self._facts.is_ours(order.client_order_id):
+                self._facts.known.forget(order.client_order_id)  # its partition has gone elsewhere
+        return [order for order in vanished if order.client_order_id in self._facts.known.open]
 
     async def _look_after(self, vanished: Sequence[OrderSeen]) -> None:
         """What became of orders that have left the list: told, unless it is too much to be believed."""

@@ -136,3 +136,35 @@ def test_known_orders_are_bounded_and_know_which_are_open():
     assert set(known.open) == {"c0", "c1", "c2"}
     known.learn(replace(ORDER, client_order_id="c1", venue_order_id=None, state=OrderState.FILLED))
     assert set(known.open) == {"c0", "c2"}
+
+
+def test_only_our_own_orders_count_as_open_and_of_all_the_names_are_known(facts):
+    for client_order_id, number in ((OURS, "7"), (ELSEWHERE, "8"), ("web_1", "9")):
+        facts.listed(replace(ORDER, client_order_id=client_order_id, venue_order_id=number))
+    assert set(facts.known.open) == {OURS}
+    assert facts.known.client_order_id("BTC-USD", "9") == "web_1"
+
+
+def test_an_end_that_the_stream_tells_of_somebody_else_s_order_is_learnt_without_being_told(facts, told):
+    facts.known.learn(replace(ORDER, client_order_id=ELSEWHERE))
+    facts.order(replace(ORDER, client_order_id=ELSEWHERE, state=OrderState.CANCELED), Evidence.STREAM)
+    assert (facts.known.open, told) == ({}, [])
+
+
+def test_what_was_known_of_a_partition_before_it_was_gained_is_forgotten(facts):
+    facts.known.learn(ORDER)
+    facts.gained(4)
+    assert set(facts.known.open) == {OURS}
+    facts.gained(3)
+    assert facts.known.open == {}
+
+
+def test_the_witness_is_the_order_that_has_been_open_longest_or_else_the_oldest_there_is(facts):
+    assert facts.known.witness() is None
+    older = ids.client_order_id(3, ids.order_key("alice", "older"), 0)
+    for client_order_id, number in ((older, "6"), (OURS, "7")):
+        facts.listed(replace(ORDER, client_order_id=client_order_id, venue_order_id=number))
+    facts.listed(replace(ORDER, client_order_id=older, venue_order_id="6", state=OrderState.FILLED))
+    assert facts.known.witness() == ("BTC-USD", OURS)
+    facts.known.forget(OURS)
+    assert facts.known.witness() == ("BTC-USD", older)

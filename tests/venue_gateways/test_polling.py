@@ -257,6 +257,30 @@ async def test_orders_that_vanish_altogether_hold_back_the_end_of_others(rig, hi
     assert (held_back("ended"), held_back("missing")) == (1, 9)
 
 
+async def test_orders_of_partitions_that_have_gone_elsewhere_are_no_part_of_a_look(rig):
+    for number in range(12):
+        elsewhere = ids.client_order_id(1, ids.order_key("alice", str(number)), 0)
+        rig.facts.known.learn(OrderSeen(elsewhere, "BTC-USD", OrderState.OPEN, 0, venue_order_id="1", updated_at=5))
+    rig.poller.reconnected()
+    assert await rig.sweep() == []
+    assert (held_back("missing"), looked_up(rig), rig.facts.known.open) == (0, 0, {})
+
+
+async def test_orders_that_were_too_fresh_when_the_stream_came_back_are_compared_at_the_next_look(
+    rig, history, monkeypatch
+):
+    history.order(1, "EXPIRED")
+    seen = OrderSeen(client_id(1), "BTC-USD", OrderState.OPEN, 0, venue_order_id="1", updated_at=wall_us())
+    rig.facts.known.learn(seen)
+    rig.poller.reconnected()
+    assert await rig.sweep() == []
+    monkeypatch.setattr("venue_gateways.polling._SETTLING_US", 0)
+    assert await rig.sweep() == [(ReportKind.EXPIRED, "1")]
+    rig.transport.sent.clear()
+    await rig.sweep()
+    assert not any("openOrders" in request.target for request in rig.transport.sent)
+
+
 async def test_a_list_is_not_believed_whose_first_missing_orders_are_all_open(rig, history):
     for number in range(1, 31):
         history.order(number)
