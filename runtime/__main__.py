@@ -32,6 +32,7 @@ ENTRIES: Final = {
     "acls": "runtime.acls",
     "worker": "agents.worker",
     "gateway": "venue_gateways.worker",
+    "reconcile": "venue_gateways.reconciliation.command",
     "sink": "analytics.sink",
     "clickhouse": "analytics.service",
     "simulator": "venue_gateways.simulator.server",
@@ -178,6 +179,22 @@ def worker() -> None:
 def gateway(venue: Annotated[str, typer.Argument(help="Whose orders to place, for example: simulated.")]) -> None:
     """Run a gateway: carries requests to a venue and its reports back. Give each a FILLSTREAM_GATEWAY_ID of its own."""
     _run("gateway", venue=venue)
+
+
+@app.command()
+def reconcile(
+    venue: Annotated[str, typer.Argument(help="Whose orders to compare with ours, for example: simulated.")],
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run/--apply", help="Only show what differs, or have it believed as the venue has it.")
+    ] = True,
+    actor: Annotated[str, typer.Option(help="Who decides that it is believed; its reports name you.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
+) -> None:
+    """Compare our live orders with a venue's, by its list of open orders and by look-ups.
+
+    Exits with 1 if there are differences that somebody has to look at.
+    """
+    _run("reconcile", venue=venue, apply=not dry_run, actor=actor, as_json=as_json)
 
 
 @app.command()

@@ -63,7 +63,12 @@ def test_without_a_command_all_are_listed(invoke):
 @pytest.mark.parametrize("name", sorted(command.ENTRIES))
 def test_a_command_hands_its_process_only_options_that_it_knows(invoke, asked, name):
     record = "order-commands:0:1"
-    arguments = {"gateway": ["simulated"], "dlq show": [record], "dlq replay": [record]}.get(name, [])
+    arguments = {
+        "gateway": ["simulated"],
+        "reconcile": ["simulated"],
+        "dlq show": [record],
+        "dlq replay": [record],
+    }.get(name, [])
     result = invoke(*name.split(), *arguments)
     assert result.exit_code == 0, result.output
     ((entry, options),) = asked

@@ -1,10 +1,18 @@
-"""A gateway as a process of its own, for a venue name that only one test uses: ``python gateway_process.py NAME``."""
+"""A gateway as a process of its own, for a venue name that only one test uses: ``gateway_process.py NAME [hurried]``.
+
+In a hurry it waits a tenth of what any gateway does, for answers and between looks.
+"""
 
 import sys
 
 from runtime import settings
-from venue_gateways import venues, worker
+from venue_gateways import guard, polling, transport, venues, worker
 
-name = sys.argv[1]
+name, *hurried = sys.argv[1:]
 venues.VENUES[name] = venues.VENUES["simulated"]
+if hurried:
+    transport.READ_TIMEOUT_S = 1.0
+    polling.DOWN_INTERVAL_S = 0.3
+    polling._SETTLING_US = 500_000
+    guard._WITNESS_US = 200_000
 sys.exit(worker.main(settings.load(), name))

@@ -75,6 +75,11 @@ class Simulator:
         self.process.kill()
         self.process.wait()
 
+    def faults(self) -> dict[str, int]:
+        """How often each fault has happened."""
+        counts: dict[str, int] = httpx.get(f"{self.url}/simulator/state").json()["faults"]
+        return counts
+
     @property
     def credentials(self) -> Path:
         return self.var / "simulator" / "credentials.toml"
@@ -118,20 +123,28 @@ class Rig:
 
     # ── processes ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def start_gateway(self, gateway_id: str = "gateway-0", **more: str) -> subprocess.Popen[bytes]:
-        usual = {
+    def reach(self) -> dict[str, object]:
+        """The settings by which the venue is reached, and what is traded there."""
+        return {
+            "instruments": self._instruments,
+            "venue_url": self.simulator.url,
+            "venue_stream_url": self.simulator.url.replace("http", "ws") + "/ws-api/v3",
+            "credentials": self.simulator.credentials,
+        }
+
+    def start_gateway(
+        self, gateway_id: str = "gateway-0", *, hurried: bool = False, **more: str
+    ) -> subprocess.Popen[bytes]:
+        usual = {name: str(value) for name, value in self.reach().items()} | {
             "var": str(self.var),
             "bootstrap_servers": self.settings.bootstrap_servers,
             "partitions": str(PARTITIONS),
-            "instruments": str(self._instruments),
             "session_timeout_ms": "7000",
-            "venue_url": self.simulator.url,
-            "venue_stream_url": self.simulator.url.replace("http", "ws") + "/ws-api/v3",
-            "credentials": str(self.simulator.credentials),
             "gateway_id": gateway_id,
             "process_name": gateway_id,
         }
         command = [sys.executable, str(HERE / "gateway_process.py"), self.name]
+        command += ["hurried"] if hurried else []
         with (self.var / f"{gateway_id}.log").open("ab") as output:
             started = process.spawn(command, output=output, environment=environment(**usual | more))
         self.gateways.append(started)
@@ -161,6 +174,11 @@ class Rig:
     def lie(self, **plan: object) -> None:
         """Set the venue's faults; none at all heals it."""
         httpx.put(f"{self.simulator.url}/simulator/faults", content=msgspec.json.encode(plan)).raise_for_status()
+        self._lies_before = self.simulator.faults()
+
+    def has_lied(self) -> bool:
+        """Whether a fault has happened since the plan was last set."""
+        return self.simulator.faults() != self._lies_before
 
     def journal(self, event: str | None = None) -> list[dict[str, object]]:
         """What the venue has written down itself since the rig was made."""
@@ -192,6 +210,10 @@ class Rig:
         made = ids.client_order_id(partition, ids.order_key("alice", f"{self.name}/{order}"), 0)
         self._ours.add(made)
         return made
+
+    def ours(self, client_order_ids: Iterable[str]) -> None:
+        """Reports about these are read too."""
+        self._ours.update(client_order_ids)
 
     def request(self, operation: Operation, order: str, partition: int = 0, **fields: object) -> VenueRequest:
         self._sequence += 1
