@@ -51,6 +51,7 @@ class Loop:
         self.worker.books.policy = POLICY
         self._requests = 0
         self._reports = len(rig.reports)
+        self._mine: set[str] = set()
         self._reserves: dict[str, int] = {}
         self._now()
         self.worker.credit(self.user)
@@ -80,8 +81,9 @@ class Loop:
 
     def turn(self) -> None:
         """What the gateway has reported, then a tick; what that causes goes to the gateway."""
-        reports = self.rig.read(0.05)[self._reports :]
-        self._reports += len(reports)
+        read = self.rig.read(0.05)[self._reports :]
+        self._reports += len(read)
+        reports = [report for report in read if report.client_order_id in self._mine]  # not of a test before this one
         self._now()
         if reports:
             self.worker.send(topics.VENUE_REPORTS, *(replace(report, venue=SIMULATED) for report in reports))
@@ -102,7 +104,8 @@ class Loop:
     def _pass_on(self) -> None:
         fresh = self.worker.requests[self._requests :]
         self._requests += len(fresh)
-        self.rig.ours(request.client_order_id for request in fresh)
+        self._mine.update(request.client_order_id for request in fresh)
+        self.rig.ours(self._mine)
         if fresh:
             self.rig.send(*(replace(request, venue=self.rig.name) for request in fresh))
 
