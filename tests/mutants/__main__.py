@@ -36,7 +36,11 @@ def main(
     if show:
         console.print(_listed(chosen))
         return
-    sys.exit(asyncio.run(_all(chosen, at_once, console)))
+    try:
+        sys.exit(asyncio.run(_all(chosen, at_once, console)))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        console.print("interrupted; the copies are removed")
+        sys.exit(130)
 
 
 async def _all(mutants: Sequence[Mutant], at_once: int, console: Console) -> int:
