@@ -103,17 +103,8 @@ def local(settings: Settings, options: Options, metrics: Mapping[str, str]) -> I
         plan.server("simulator", simulator_port, options=simulator),
         plan.server("clickhouse", clickhouse_port),
     )
-    workers = [
-        plan.client(f"worker-{n}", "worker", worker_id=f"worker-{n}")
-        for n in range(options.workers + options.spare_workers)
-    ]
-    spares = [msgspec.structs.replace(worker, spare=True) for worker in workers[options.workers :]]
-    clients = (
-        *workers[: options.workers],
-        *spares,
-        plan.client("gateway-simulated", "gateway", "simulated"),
-        plan.client("sink", "sink"),
-    )
+
+    clients = _clients(plan, options)
 
     def prepare() -> None:
         jars.java()
@@ -126,6 +117,17 @@ def local(settings: Settings, options: Options, metrics: Mapping[str, str]) -> I
 
     endpoints.metrics.update(plan.metrics)
     return Installation(var=var, steps=(prepare, stores, create_topics, clients), endpoints=endpoints)
+
+
+def _clients(plan: "_Plan", options: Options) -> tuple[Service, ...]:
+    """What works on the topics."""
+    workers = [
+        plan.client(f"worker-{n}", "worker", worker_id=f"worker-{n}")
+        for n in range(options.workers + options.spare_workers)
+    ]
+    spares = [msgspec.structs.replace(worker, spare=True) for worker in workers[options.workers :]]
+    gateway = plan.client("gateway-simulated", "gateway", "simulated")
+    return (*workers[: options.workers], *spares, gateway, plan.client("sink", "sink"))
 
 
 def make_credentials(path: Path) -> None:

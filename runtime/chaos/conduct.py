@@ -141,7 +141,7 @@ class Conductor:
         with self._timed("judge"):
             checks = (
                 *oracle.judge(evidence, run.shape.partitions),
-                *report.own_checks(saboteur.stage, saboteur.happened, saboteur.stage.recoveries),
+                *report.own_checks(saboteur.stage, saboteur.happened),
             )
         self._tell(self._material(run, saboteur, evidence, checks))
         return checks
@@ -162,7 +162,7 @@ class Conductor:
             seconds=self._seconds,
             happened=saboteur.happened,
             stage=stage,
-            recoveries=stage.recoveries.done,
+            recoveries=stage.recoveries,
         )
         return Material(
             report=figures,

@@ -59,8 +59,7 @@ def stop(*names: str) -> Deed:
 
     def deed(stage: Stage, length_s: float, dice: Random) -> str:
         name = dice.choice(names)
-        pid = stage.pid(name)
-        partitions = stage.partitions(name)
+        pid, partitions = stage.at_work(name)
         with stage.stopped(name, pid):
             stage.wait(length_s)
         stage.recoveries.expect(f"{_kind(name)} stopped, from its waking", name, time.time_ns() // 1_000, partitions)
@@ -72,8 +71,7 @@ def stop(*names: str) -> Deed:
 def stop_past_session(stage: Stage, length_s: float, dice: Random) -> str:
     """SIGSTOP of a worker until others have its partitions; once awake, it must find itself fenced and end."""
     name = dice.choice(WORKERS)
-    pid = stage.pid(name)
-    partitions = stage.partitions(name)
+    pid, partitions = stage.at_work(name)
     with stage.stopped(name, pid) as at_us:
         stage.recoveries.expect("worker stopped past its session", name, at_us, partitions)
         stage.wait(length_s)
@@ -141,8 +139,7 @@ def lie(**plan: float) -> Deed:
 
 def _kill(stage: Stage, name: str) -> tuple[int, set[int]]:
     """Kills *name*, whose partitions are expected back; its process ID and those partitions."""
-    pid = stage.pid(name)
-    partitions = stage.partitions(name)
+    pid, partitions = stage.at_work(name)
     at_us = stage.kill(name, pid)
     stage.recoveries.expect(f"{_kind(name)} killed", name, at_us, partitions)
     return pid, partitions

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import product
 from string import Template
 from typing import Final
 
@@ -20,6 +21,8 @@ from runtime.trial.oracle.evidence import Check
 SECOND_US: Final = 1_000_000
 #: A fault that takes no time is still to be seen.
 SHORTEST_S: Final = 0.6
+#: One for each round of colours.
+MARKERS: Final = ("o", "s", "^")
 TRACK_COLORS: Final[Mapping[Track, str]] = {Track.LANE: "#dc2626", Track.VENUE: "#d97706", Track.ANALYTICS: "#9333ea"}
 TRACK_NAMES: Final[Mapping[Track, str]] = {
     Track.LANE: "workers, broker",
@@ -99,6 +102,7 @@ def throughput(material: Material) -> str:
                 va="center",
                 annotation_clip=False,
             )
+        axes.set_yticks([tick for tick in axes.get_yticks() if tick >= 0])
         axes.set_xlabel("seconds since the first command")
         axes.set_ylabel("per second")
         axes.legend(ncols=5, loc="upper right", bbox_to_anchor=(1, 1.14), fontsize=9)
@@ -109,17 +113,17 @@ def recoveries(material: Material) -> str:
     """A dot for each recovery, by when and how long."""
     with drawing(10.5, 2.6) as (axes, svg):
         kinds = sorted({one.fault for one in material.recoveries})
-        for color, kind in zip(COLORS, kinds, strict=False):
+        for (marker, color), kind in zip(product(MARKERS, COLORS), kinds, strict=False):
             of_kind = [one for one in material.recoveries if one.fault == kind]
             starts_s = [(one.at_us - material.started_us) / SECOND_US for one in of_kind]
-            axes.plot(starts_s, [one.seconds for one in of_kind], "o", color=color, label=kind, markersize=4.5)
+            axes.plot(starts_s, [one.seconds for one in of_kind], marker, color=color, label=kind, markersize=4.5)
         axes.axhline(10, color=FAINT, linewidth=0.8, linestyle=":")
         axes.axhline(20, color=INK, linewidth=0.8, linestyle=":")
         axes.set_ylim(bottom=0)
         axes.set_xlabel("seconds since the first command; dotted: 10 s for 99 of 100 kills, 20 s for all")
         axes.set_ylabel("seconds")
         if kinds:
-            axes.legend(ncols=5, loc="upper right", bbox_to_anchor=(1, 1.22), fontsize=9)
+            axes.legend(ncols=4, loc="lower right", bbox_to_anchor=(1, 1.0), fontsize=8)
     return svg()
 
 

@@ -26,7 +26,7 @@ def now(saboteur: Saboteur) -> dict[str, str]:
     return {
         "faults": f"{len(done)} of {planned}, {signals['SIGKILL']} kills, {signals['SIGSTOP']} stalls",
         "going on": ", ".join(saboteur.going_on.values()) or "nothing",
-        "killed workers back": f"after {back.p50:.1f} s, at most {back.max:.1f} s",
+        "killed workers back": f"{back.count} times, p50 {back.p50:.1f} s, max {back.max:.1f} s",
     }
 
 

@@ -23,6 +23,7 @@ from runtime.supervisor import Supervisor
 #: Who is being restarted when its turn comes is waited for at most this long.
 PATIENCE_S: Final = 30.0
 LOOK_EVERY_S: Final = 0.02
+WORK_WITHIN_S: Final = 10.0
 ASK_WITHIN_S: Final = 2.0
 BROKER: Final = "broker"
 _OWNED: Final = re.compile(r'^fillstream_lane_position\{[^}]*partition="(\d+)"', re.MULTILINE)
@@ -89,6 +90,15 @@ class Stage:
                     return _java(state.pid) if name == BROKER else state.pid
             self.wait(LOOK_EVERY_S)
         raise Absent(f"{name} was not there within {PATIENCE_S:g} s")
+
+    def at_work(self, name: str) -> tuple[int, set[int]]:
+        """The process ID of *name* and its partitions: a worker gets WORK_WITHIN_S to have some. Raises Absent."""
+        deadline_s = time.monotonic() + WORK_WITHIN_S
+        while True:
+            pid, partitions = self.pid(name), self.partitions(name)
+            if partitions or not name.startswith("worker-") or time.monotonic() > deadline_s:
+                return pid, partitions
+            self.wait(LOOK_EVERY_S * 10)
 
     def kill(self, name: str, pid: int) -> int:
         """SIGKILL to *pid*, which is *name*'s; returns the instant. Raises Absent if it has died by itself."""

@@ -79,6 +79,14 @@ def test_a_kill_hits_one_process_and_waits_for_its_partitions(stage_of, tmp_path
     assert theatre.recoveries.pending == ["worker killed of worker-0: nothing from [1, 3]"]
 
 
+def test_a_worker_gets_a_moment_to_be_at_work_before_it_is_hit(stage_of, tmp_path, monkeypatch):
+    theatre = stage_of(*map(service, WORKERS))
+    threading.Timer(0.4, owns, (tmp_path, "worker-1", 3)).start()
+    assert theatre.at_work("worker-1")[1] == {3}
+    monkeypatch.setattr(stage, "WORK_WITHIN_S", 0.1)
+    assert theatre.at_work("worker-0")[1] == set()
+
+
 def test_a_burst_kills_again_whoever_comes_back(stage_of, monkeypatch):
     monkeypatch.setattr(deeds, "BURST_AFTER_S", (0.0, 0.05))
     theatre = stage_of(service("sink"))
