@@ -429,6 +429,22 @@ async def test_absence_is_believed_again_once_the_venue_finds_what_exists(desk, 
     assert await ask_for(desk, 4) == [ReportKind.NOT_FOUND] * 4
 
 
+async def test_nothing_is_believed_while_the_witness_is_being_looked_for(desk):
+    desk.facts.known.learn(shown(77))
+    desk.transport.answers = {"GET order": NO_SUCH_ORDER}
+    assert await ask_for(desk, 2) == [ReportKind.NOT_FOUND] * 2
+    send = desk.transport.send
+
+    async def slowly(request):
+        await asyncio.sleep(0.02 if another(77) in request.target else 0)
+        return await send(request)
+
+    desk.transport.send = slowly
+    works = [desk.work(Operation.QUERY, client_order_id=another(number)) for number in range(2, 6)]
+    await asyncio.gather(*map(desk.do, works))
+    assert len(desk.reports) == 2
+
+
 async def test_what_many_open_orders_make_a_small_share_is_believed(desk):
     for number in range(100, 130):
         desk.facts.known.learn(shown(number))
