@@ -6,6 +6,7 @@ line. Ends with 1 if any did, or if there is a point at which no process was str
 
 import argparse
 import multiprocessing
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -29,6 +30,7 @@ console = Console(highlight=False)
 
 def main() -> int:
     options = _options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     if options.seed is not None:
         return _one(options.seed, trace=options.trace)
     return _many(range(options.first, options.first + options.seeds))
@@ -80,10 +82,13 @@ def _in_batches(seeds: range) -> Iterator[list[Outcome]]:
     with ProcessPoolExecutor(PROCESSES, mp_context=fresh) as pool:
         left = [seeds[at : at + _BATCH_SEEDS] for at in range(0, len(seeds), _BATCH_SEEDS)]
         under_way = {pool.submit(simulate_all, batch) for batch in left}
-        while under_way:
-            done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
-            for finished in done:
-                yield finished.result()
+        try:
+            while under_way:
+                done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
+                for finished in done:
+                    yield finished.result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)  # who is interrupted waits for no more than one batch
 
 
 def _tell_points(outcomes: list[Outcome]) -> None:
