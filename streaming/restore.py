@@ -190,7 +190,8 @@ def _check_digest(
         raise RestoreError(
             f"partition {partition}: the tables read from the changelogs have the digest {computed.hex()}, but the "
             f"last committed chunk left {stored.hex()} (offset {changelog.last_offset} of {changelog.topic}). Records "
-            "of a changelog were lost or altered: bring its topics back from a replica or a backup, then start again"
+            "of a changelog were lost or altered; fillstream audit names the rows. Bring the changelogs back from a "
+            "replica or a backup, then start again"
         )
 
 
