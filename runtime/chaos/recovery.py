@@ -59,7 +59,7 @@ class Recoveries:
             for waiting in self._waiting:
                 if partition in waiting.partitions and written_us > waiting.at_us:
                     waiting.partitions.discard(partition)
-                    waiting.back_us = max(waiting.back_us, read_us)
+                    waiting.back_us = read_us  # they are heard in the order of being read
             over = [waiting for waiting in self._waiting if not waiting.partitions]
             self._waiting = [waiting for waiting in self._waiting if waiting.partitions]
             self.done += [
