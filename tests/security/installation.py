@@ -14,6 +14,7 @@ from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, Producer
 
 from agents.routing import partition_of
 from domain.messages import (
+    EventKind,
     Message,
     OrderCommand,
     OrderEvent,
@@ -144,6 +145,7 @@ class Installation:
     def trade(self) -> Trade:
         """Places an order, and waits until all have done their part of it."""
         self.credit("t-1", "10000")
+        self.await_event(lambda event: event.kind is EventKind.TRANSFER_BOOKED)  # or the order could overtake it
         self.place("o-1")
         filled = self.await_event(lambda event: event.order_id == "o-1" and event.status is OrderStatus.FILLED)
         rows = until(self._rows, lambda: self.log("sink")[-3_000:])

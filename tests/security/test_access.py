@@ -81,16 +81,23 @@ def test_a_grant_is_one_line_for_kafkas_own_tool():
     assert third[8:] == ["--operation", "Read", "--group", "fillstream-sink"]
 
 
-def test_the_command_shows_every_role_under_its_own_name():
-    shown = CliRunner().invoke(command.app, ["acls", "--principal", "User:CN={role}"]).stdout
+@pytest.fixture
+def invoke(monkeypatch):
+    """Runs ``fillstream`` here; its log would go to a stream that ends with the call."""
+    monkeypatch.setattr(command.telemetry, "configure_logging", lambda *_: None)
+    return lambda *words: CliRunner().invoke(command.app, list(words))
+
+
+def test_the_command_shows_every_role_under_its_own_name(invoke):
+    shown = invoke("acls", "--principal", "User:CN={role}").stdout
     assert {f"User:CN={role}" for role in access.table(["simulated"])} == {
         shlex.split(line)[7] for line in shown.splitlines()
     }
     assert "--operation DescribeConfigs" in shown
 
 
-def test_one_account_for_all_roles_is_refused():
-    result = CliRunner().invoke(command.app, ["acls", "--principal", "User:fillstream"])
+def test_one_account_for_all_roles_is_refused(invoke):
+    result = invoke("acls", "--principal", "User:fillstream")
     assert result.exit_code == Exit.USAGE
     assert "write {role} into it" in result.stderr
 
