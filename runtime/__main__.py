@@ -53,6 +53,7 @@ ROLES: Final = {
     "dlq show": "",
     "dlq replay": "",
     "audit": "",
+    "reconcile": "",
 }
 
 app = typer.Typer(
