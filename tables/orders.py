@@ -68,11 +68,11 @@ class OrderRows(Rows[Order]):
         live = []
         for key, row in self.items():
             if row.status in LIVE:
-                live.append((row.created_at, row.accepted_offset, row.user_id, key))
+                live.append((row.accepted_offset, row.user_id, key))
             if row.timer_at:
                 self._timers.append((row.timer_at, key))
         live.sort()
-        for _, _, user_id, key in live:
+        for _, user_id, key in live:
             self._live.setdefault(user_id, {})[key] = None
         heapq.heapify(self._timers)
 

@@ -138,8 +138,10 @@ class Handling:
             except CommitRefused:
                 await asyncio.sleep(_RECOMMIT_US / _SECOND_US)
             else:
-                return await self._never_sent(work, reason)
-        return self._scheduler.finish(work)
+                break
+        if not work.holding.live:  # lost meanwhile, with nothing left to commit: the next owner may well send it
+            return self._scheduler.finish(work)
+        return await self._never_sent(work, reason)
 
     async def _never_sent(self, work: Work, reason: str) -> None:
         told = reports.about(work.request, ReportKind.NOT_SENT, Evidence.GATEWAY, Times(wall_us()), reason)

@@ -1,6 +1,7 @@
 """The steps of a request in their order: what is committed, then sent, then reported, then done."""
 
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 
@@ -202,6 +203,23 @@ async def test_what_is_lost_before_the_word_is_committed_is_left_to_the_next_own
     desk.scheduler.begin(work)
     desk.holding.live = False
     await desk.handling.never_sent(work, "DEADLINE_PASSED")
+    assert desk.reports == []
+    assert work.stage is Stage.GONE
+
+
+async def test_what_is_lost_while_the_word_is_being_committed_is_left_to_the_next_owner(desk):
+    """With the partition gone there is nothing left to commit, so it succeeds, and vouches for nothing."""
+    work = desk.work()
+    desk.scheduler.offer(work)
+    desk.scheduler.begin(work)
+    secured = desk.secured
+
+    async def lost() -> None:
+        desk.holding.live = False
+        await secured()
+
+    desk.handling._committer = SimpleNamespace(secured=lost)
+    await desk.handling.never_sent(work, "CANCELED_BEFORE_SENDING")
     assert desk.reports == []
     assert work.stage is Stage.GONE
 
