@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from agents import desk, orders, reports
+from agents.app import takers
 from domain import commands, ids, money
 from domain import reports as interpreting
 from domain.messages import (
@@ -122,6 +123,7 @@ class Worker:
         }
         tables: dict[str, Any] = {name: OnePartition(rows) for name, rows in self.tables.items()}
         self.books = desk.Books(**tables, rules=instruments.load(), policy=desk.policy(16, 3_600, 3_600))
+        self._take = takers(self.books, 1)
         self.users = [f"user-{number:06d}" for number in range(users)]
         self._offset = 0
         deposits = (Transfer(user, user, "USD", TransferDirection.CREDIT, DEPOSIT, 0) for user in self.users)
@@ -146,7 +148,7 @@ class Worker:
             chunk = Chunk(topic.name, 0, self._records(inputs[first : first + CHUNK_RECORDS]), emit)
             with watch or nullcontext():
                 began = time.process_time()
-                self._take(chunk)
+                self._take[chunk.topic](chunk)
                 spent_s += time.process_time() - began
             for rows in self.tables.values():
                 rows.changes()
@@ -158,15 +160,6 @@ class Worker:
         totals_ = self.books.balances.partition(0).totals
         if found != Counter({OrderStatus.FILLED: orders_placed}) or any(totals_.values()):
             raise RuntimeError(f"of {orders_placed} orders, there are {dict(found)}; the ledger is off by {totals_}")
-
-    def _take(self, chunk: Chunk) -> None:
-        match chunk.topic:
-            case topics.ORDER_COMMANDS.name:
-                orders.take_commands(chunk, self.books, 1)
-            case topics.TRANSFERS.name:
-                orders.take_transfers(chunk, self.books, 1)
-            case _:
-                reports.take_reports(chunk, self.books)
 
     def _records(self, inputs: Inputs) -> list[InputRecord]:
         records = []

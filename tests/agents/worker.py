@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from agents import desk, orders, reports
+from agents import desk
+from agents.app import takers
 from domain.messages import (
     DeadLetter,
     JournalEntry,
@@ -81,15 +82,7 @@ class Worker:
             self.offset += 1
         outgoing: list[tuple[str, bytes | None]] = []
         chunk = Chunk(topic.name, 0, chunk_records, lambda topic, value, _key: outgoing.append((topic, value)))
-        match topic:
-            case topics.ORDER_COMMANDS:
-                orders.take_commands(chunk, self.books, self.partitions)
-            case topics.TRANSFERS:
-                orders.take_transfers(chunk, self.books, self.partitions)
-            case topics.VENUE_REPORTS:
-                reports.take_reports(chunk, self.books)
-            case topics.TICKS:
-                reports.take_ticks(chunk, self.books)
+        takers(self.books, self.partitions)[topic.name](chunk)
         kept = {OrderEvent: self.events, JournalEntry: self.entries, DeadLetter: self.letters}
         for name, value in outgoing:
             message = codec.decode(value, _VALUES[name])

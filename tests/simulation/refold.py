@@ -4,12 +4,13 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any, Final
 
+from agents.app import takers
 from domain.state import Position
 from schemas import codec, topics
 from streaming.chunk import Chunk
 from streaming.restore import digest
 from tests.simulation.venue import NAME
-from tests.simulation.workers import agents, books, tables
+from tests.simulation.workers import books, tables
 from tests.simulation.world import PARTITIONS, RULES, SETTINGS, World
 
 _OUTPUTS: Final = (*(topic.name for topic in topics.OUTPUTS), topics.venue_requests(NAME).name)
@@ -26,7 +27,7 @@ def _refold(world: World, partition: int) -> Iterator[str]:
     rows = [table.load({}) for table in made]
     for table, loaded in zip(made, rows, strict=True):
         table.attach(partition, loaded)
-    process = agents(books(made, RULES, SETTINGS["worker-0"]), PARTITIONS)
+    process = takers(books(made, RULES, SETTINGS["worker-0"]), PARTITIONS)
     emitted: dict[str, list[tuple[bytes | None, bytes | None]]] = defaultdict(list)
 
     def emit(topic: str, value: bytes | None, key: bytes | None) -> None:

@@ -11,7 +11,8 @@ from typing import Any, Final
 
 from faust.types import TP
 
-from agents import desk, orders, reports
+from agents import desk
+from agents.app import takers
 from agents.desk import Books
 from domain.instruments import Rulebook
 from runtime.settings import Settings
@@ -61,16 +62,6 @@ def books(made: list[Any], rules: Rulebook, settings: Settings) -> Books:
     return Books(*made, rules=rules, policy=policy)
 
 
-def agents(made: Books, partitions: int) -> Mapping[str, Callable[[Chunk], None]]:
-    """What each input topic's agent does with a chunk."""
-    return {
-        topics.ORDER_COMMANDS.name: lambda chunk: orders.take_commands(chunk, made, partitions),
-        topics.TRANSFERS.name: lambda chunk: orders.take_transfers(chunk, made, partitions),
-        topics.VENUE_REPORTS.name: lambda chunk: reports.take_reports(chunk, made),
-        topics.TICKS.name: lambda chunk: reports.take_ticks(chunk, made),
-    }
-
-
 class _Event:
     """A Faust event: what Lane.run reads of one."""
 
@@ -102,7 +93,7 @@ class Worker:
         self._fetching: set[Admission] = set()
         self._streams = {topic.name: _Stream() for topic in topics.INPUTS}
         made = tables()
-        self._process = agents(books(made, rules, settings), settings.partitions)
+        self._process = takers(books(made, rules, settings), settings.partitions)
         self.lane = Lane(self, settings, made)  # type: ignore[arg-type]  # what it uses of a Faust app is here
 
     def timer(self, **_: Any) -> Callable[[Any], Any]:
