@@ -144,6 +144,16 @@ class Run:
         log.info("settled", left=str(left), over=left.over)
         return left
 
+    def moments_us(self, evidence: Evidence) -> dict[str, list[int]]:
+        """When each thing happened since the run began, by what is plotted: in microseconds since the epoch."""
+        answered_us = self.watcher.mirror.answered_us.values()
+        return {
+            "commands": [sent.sent_us for sent in evidence.sent if sent.sent_us >= self.started_us],
+            "answers": [at_us for at_us in answered_us if at_us >= self.started_us],
+            "orders at the venue": [line["at_us"] for line in evidence.lines("order_accepted")],
+            "fills": [line["at_us"] for line in evidence.lines("fill")],
+        }
+
     def evidence(self) -> Evidence:
         """Reads everything, again if something has happened meanwhile. Raises UnreadableError.
 
