@@ -157,11 +157,22 @@ class _Bucket:
         gained = self._refill * elapsed
         self.level = min(self._burst, self.level + gained)
         self.kept = max(0, min(self._kept_cap, self.kept + gained * self._share_ppm // _MILLION, self.level))
-        window = self.limit.window_us
-        if window:
-            current = (now_us - (self.limit.per_us - window)) // window  # late by the guard, for calls under way
+        if self.limit.window_us:
+            current = self._window_at(now_us)
             if current > self._window:
                 self._window, self.used = current, 0
+
+    def _window_at(self, now_us: int) -> int:
+        """The number of the fixed window at that instant; it turns late by the guard, for calls under way."""
+        window = self.limit.window_us
+        return (now_us - (self.limit.per_us - window)) // window
+
+    def shift(self, by_us: int) -> None:
+        self._at_us += by_us
+        self.frozen_until_us += by_us
+        self._contended_until_us += by_us
+        if self.limit.window_us:
+            self._window = self._window_at(self._at_us)
 
     def ask(self, tokens: int, priority: Priority, now_us: int) -> int:
         """When *tokens* may be taken: *now_us* or earlier if now, NEVER_US if never."""
@@ -292,6 +303,15 @@ class Throttle:
         for (name, _), bucket in self._buckets.items():
             if name == limit:
                 bucket.frozen_until_us = max(bucket.frozen_until_us, until_us)
+
+    def shift(self, by_us: int) -> None:
+        """The clock that every instant is by has been set forward by *by_us*, or back: nothing is gained or lost by it.
+
+        Waits go on for as long as before. What a fixed window's count stood at is kept for the window that it is now.
+        """
+        self._frozen_until_us += by_us
+        for bucket in self._buckets.values():
+            bucket.shift(by_us)
 
     def left(self, now_us: int) -> dict[str, float]:
         """Tokens in hand by limit (the emptiest of its scopes), for people and metrics."""

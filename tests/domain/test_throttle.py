@@ -61,6 +61,7 @@ EVENTS = st.lists(
         st.tuples(st.just("merge"), st.integers(0, 7), st.just(0)),
         st.tuples(st.just("restart"), st.integers(0, 7), st.just(0)),
         st.tuples(st.just("same limits"), st.integers(0, 7), st.just(0)),
+        st.tuples(st.just("set clock"), st.integers(0, 7), st.integers(-300, 300)),
     ),
     min_size=8,
     max_size=30,
@@ -69,29 +70,37 @@ OWNERS = st.one_of(st.just(tuple(range(8))), st.tuples(*[st.integers(0, 7)] * 8)
 
 
 class Fleet:
-    """Eight gateways, eight partitions, one clock, and every token that was granted."""
+    """Eight gateways, each with its own idea of the time, eight partitions, and every token that was granted."""
 
     def __init__(self, limit: Limit, owner: tuple[int, ...]) -> None:
         self.limit = limit
         self.now = 0
         self.owner = list(owner)
+        self.errors = [0] * 8
         self.grants: list[tuple[int, int]] = []
         self.gateways = [self.start(index) for index in range(8)]
 
     def start(self, index: int) -> Throttle:
-        throttle = Throttle([self.limit], 8, 0.2, self.now)
-        throttle.own(self.owner.count(index), self.now)
+        throttle = Throttle([self.limit], 8, 0.2, self.clock(index))
+        throttle.own(self.owner.count(index), self.clock(index))
         return throttle
+
+    def clock(self, index: int) -> int:
+        return self.now + self.errors[index]
+
+    def set_clock(self, index: int, error: int) -> None:
+        self.gateways[index].shift(error - self.errors[index])
+        self.errors[index] = error
 
     def drain(self, index: int, priority: Priority) -> None:
         cost = 1 if priority is PLACE else self.limit.heaviest
-        taken = drain(self.gateways[index], (Charge("x", cost),), priority, self.now)
+        taken = drain(self.gateways[index], (Charge("x", cost),), priority, self.clock(index))
         self.grants.append((self.now, taken * cost))
 
     def move(self, partition: int, to: int) -> None:
         former, self.owner[partition] = self.owner[partition], to
-        self.gateways[former].own(self.owner.count(former), self.now)
-        self.gateways[to].own(self.owner.count(to), self.now)
+        self.gateways[former].own(self.owner.count(former), self.clock(former))
+        self.gateways[to].own(self.owner.count(to), self.clock(to))
 
     def saturate(self, steps: int, priority: Priority) -> None:
         for _ in range(steps):
@@ -114,13 +123,17 @@ class Fleet:
                     self.move(partition, to)
             case ("restart", index, _):
                 self.gateways[index] = self.start(index)
+            case ("set clock", index, share):
+                self.set_clock(index, self.limit.window_us * share // 100)
             case (_, index, _):
-                self.gateways[index].configure([self.limit], self.now)
+                self.gateways[index].configure([self.limit], self.clock(index))
 
 
 @settings(max_examples=200, deadline=None)
 @given(LIMITS, OWNERS, EVENTS)
-def test_no_window_passes_a_published_limit_whatever_is_granted_moved_or_restarted(limit, owner, events):
+def test_no_window_passes_a_published_limit_whatever_is_granted_moved_restarted_or_set_to_another_time(
+    limit, owner, events
+):
     fleet = Fleet(limit, owner)
     for event in events:
         fleet.apply(event)
@@ -177,6 +190,30 @@ def test_a_saturated_gateway_uses_95_percent_of_the_published_rate(limit):
         again = throttle.take((Charge(limit.name, 1),), PLACE, now)
         taken, now = (taken + 1, now) if again is None else (taken, again)
     assert taken >= 0.95 * limit.published * 20
+
+
+@pytest.mark.parametrize("by_us", [3_600 * SECOND, -3_600 * SECOND])
+def test_a_clock_that_is_set_gains_nothing_loses_nothing_and_lengthens_no_wait(by_us):
+    limit = counter("calls", 20, 1, 2 * SECOND)
+    throttle = full(limit)
+    now = 1_000 * limit.per_us
+    assert drain(throttle, (Charge("calls", 1),), PLACE, now) == 20
+    throttle.freeze(now + 5 * SECOND)
+    throttle.shift(by_us)
+    now += by_us
+    assert throttle.take((Charge("calls", 1),), PLACE, now) == now + 5 * SECOND
+    assert drain(throttle, (Charge("calls", 1),), PLACE, now + 5 * SECOND) == 2
+
+
+def test_a_window_s_count_is_kept_when_the_clock_is_set():
+    limit = windowed("x", 60, 10 * SECOND)
+    throttle = full(limit)
+    now = 2_000 * limit.window_us + 5 * SECOND
+    throttle.observe("x", 60, sent_us=now, received_us=now)
+    throttle.shift(-3_600 * SECOND)
+    now -= 3_600 * SECOND
+    assert throttle.take((Charge("x", 1),), PLACE, now) > now
+    assert throttle.take((Charge("x", 1),), PLACE, now + limit.per_us) is None
 
 
 def test_a_long_window_gives_half_at_once():
