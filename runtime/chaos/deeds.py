@@ -1,10 +1,11 @@
 """How each kind of fault is done, and undone: one function a kind, given the stage, the length and a die."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from random import Random
 from typing import Final, TypeAlias
 
+import msgspec
 import structlog
 
 from runtime.chaos.proxy import Ill
@@ -126,15 +127,19 @@ def path(name: str, ill: Ill, delay_s: float = 0.0) -> Deed:
     return deed
 
 
-def lie(**plan: float) -> Deed:
-    """The venue itself errs, with these probabilities and figures."""
+class Lie(msgspec.Struct, frozen=True):
+    """The venue itself errs by *plan*: probabilities and figures as ``PUT /simulator/faults`` takes them."""
 
-    def deed(stage: Stage, length_s: float, dice: Random) -> str:
-        with stage.lying_venue({"seed": dice.randrange(1 << 31), **plan}):
+    plan: Mapping[str, float]
+
+    def __call__(self, stage: Stage, length_s: float, dice: Random) -> str:
+        with stage.lying_venue({"seed": dice.randrange(1 << 31), **self.plan}):
             stage.wait(length_s)
         return "simulator"
 
-    return deed
+
+def lie(**plan: float) -> Lie:
+    return Lie(plan)
 
 
 def _kill(stage: Stage, name: str) -> tuple[int, set[int]]:
