@@ -68,7 +68,7 @@ class Caller:
     def take(self, call: Call) -> int | None:
         """Take the tokens of *call*: None if granted, else how many microseconds to wait before asking again."""
         now = self.clock.now_us()
-        again = self.throttle.take(self.adapter.charges(call), priority(call), now)
+        again = self.throttle.take(self.adapter.charges(call, now), priority(call), now)
         return None if again is None else min(again - now, _ASK_AGAIN_US)
 
     async def acquire(self, call: Call, give_up_us: int | None = None) -> int:

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import AsyncIterable, Callable
 from typing import Final
 
 import structlog
@@ -12,7 +12,14 @@ from domain.messages import Evidence
 from venue_gateways import metrics
 from venue_gateways.calls import Caller
 from venue_gateways.facts import Facts
-from venue_gateways.venue import OpenStream, StreamSignal, Unparsable
+from venue_gateways.venue import (
+    OpenStream,
+    ReadStreamToken,
+    StreamEvent,
+    StreamSession,
+    StreamSignal,
+    Unparsable,
+)
 
 _BACKOFF_S: Final = 0.25
 _BACKOFF_MAX_S: Final = 15.0
@@ -21,12 +28,14 @@ _OPEN_TIMEOUT_S: Final = 10.0
 _PING_S: Final = 15.0
 _MESSAGE_BYTES_MAX: Final = 1 << 20
 _QUEUE_MAX: Final = 10_000
+#: After these there is nothing more to be had from a connection.
+_LAST: Final = frozenset({StreamSignal.REFUSED, StreamSignal.ENDING, StreamSignal.GAP})
 
 log = structlog.get_logger()
 
 
 class Refused(Exception):  # noqa: N818  # it says what happened
-    """The venue did not accept the subscription, or ended it."""
+    """The venue did not accept the subscription, ended it, or no longer keeps to it."""
 
 
 class Stream:
@@ -47,8 +56,9 @@ class Stream:
         while True:
             await self.wanted.wait()
             try:
+                session = self._caller.adapter.stream_session(await self._token())
                 await self._caller.acquire(OpenStream())
-                await self._listen()
+                await self._listen(session)
             except (OSError, TimeoutError, websockets.WebSocketException, Refused) as error:
                 log.warning("stream_lost", error=f"{type(error).__name__}: {error}"[:300])
                 metrics.STREAM_CONNECTIONS.labels(self._venue, "lost").inc()
@@ -63,7 +73,16 @@ class Stream:
         self._failures += 1
         return random.uniform(pause_s / 2, pause_s)  # noqa: S311  # jitter, no secret
 
-    async def _listen(self) -> None:
+    async def _token(self) -> str | None:
+        """What the venue wants a connection to be opened with. Raises Refused if it doesn't hand it out."""
+        if not self._caller.adapter.traits.stream_token:
+            return None
+        answer = (await self._caller.ask(ReadStreamToken())).answer
+        if answer.token is None:
+            raise Refused(f"no token: {answer.reason}")
+        return answer.token
+
+    async def _listen(self, session: StreamSession) -> None:
         connecting = websockets.connect(
             self._url,
             open_timeout=_OPEN_TIMEOUT_S,
@@ -76,19 +95,36 @@ class Stream:
             proxy=None,
         )
         async with connecting as connection:
-            await connection.send(self._caller.adapter.subscription(self._caller.clock.now_us()).decode())
-            async for message in connection:
-                self._take(message)
+            for subscription in session.subscriptions(self._caller.clock.now_us()):
+                await connection.send(subscription.decode())
+            await self._hear(session, connection)
         raise Refused("the venue closed the connection")
 
-    def _take(self, message: str | bytes) -> None:
+    async def _hear(self, session: StreamSession, connection: AsyncIterable[str | bytes]) -> None:
+        """Take messages until the connection ends. Raises Refused if it has nothing to say for too long."""
+        silence_max_s = self._caller.adapter.traits.silence_max_s
+        now_s = asyncio.get_running_loop().time
+        try:
+            async with asyncio.timeout(silence_max_s) as patience:
+                async for message in connection:
+                    self._take(session, message)
+                    if silence_max_s is not None:
+                        patience.reschedule(now_s() + silence_max_s)
+        except TimeoutError:
+            raise Refused(f"not a word for {silence_max_s} s") from None
+
+    def _take(self, session: StreamSession, message: str | bytes) -> None:
         """One message. What can't be read is passed over: the next look at the trade history finds what it said."""
         try:
-            event = self._caller.adapter.event(message)
+            events = session.events(message)
         except Unparsable as error:
             metrics.STREAM_MESSAGES.labels(self._venue, "UNPARSABLE").inc()
             log.warning("stream_message_unparsable", error=str(error)[:200])
             return
+        for event in events:
+            self._told(event)
+
+    def _told(self, event: StreamEvent) -> None:
         metrics.STREAM_MESSAGES.labels(self._venue, event.signal).inc()
         if event.signal is StreamSignal.SUBSCRIBED:
             self.connected = True
@@ -96,7 +132,7 @@ class Stream:
             metrics.STREAM_CONNECTED.labels(self._venue).set(1)
             metrics.STREAM_CONNECTIONS.labels(self._venue, "subscribed").inc()
             self._on_connected()
-        elif event.signal in {StreamSignal.REFUSED, StreamSignal.ENDING}:
+        elif event.signal in _LAST:
             raise Refused(event.detail or event.signal)
         if event.trade is not None and event.order is not None:
             self._facts.trade(event.trade, event.order.client_order_id, Evidence.STREAM)

@@ -51,11 +51,14 @@ class Place(Call, frozen=True):
 
 
 class Cancel(Call, frozen=True):
+    """*venue_order_id* is given if it is known; some venues cancel by nothing else (:class:`Traits`)."""
+
     request: VenueRequest
+    venue_order_id: str | None = None
 
 
 class FindOrder(Call, frozen=True):
-    """One order, by either ID."""
+    """One order, by either ID; by the venue's own if both are given."""
 
     symbol: str
     client_order_id: str | None = None
@@ -93,6 +96,10 @@ class ReadClock(Call, frozen=True):
 
 class ReadUsage(Call, frozen=True):
     """How much of the account's limits is used up."""
+
+
+class ReadStreamToken(Call, frozen=True):
+    """The token that opens one connection to the private stream, at venues that want one (:class:`Traits`)."""
 
 
 class OpenStream(Call, frozen=True):
@@ -165,7 +172,8 @@ class Rules(Value, frozen=True):
 class Answer(Value, frozen=True):
     """What one call brought. *absent* is a definite "no such order, now"; *position* is where a next page starts.
 
-    *wait_us* is how long the venue wants not to be asked, about *limit* or (None) at all.
+    *wait_us* is how long the venue wants not to be asked, about *limit* (of *scope* alone, if that is given) or (None)
+    at all. A cancel that is ACCEPTED without an *order* has been taken note of: what comes of it has to be looked up.
     """
 
     outcome: Outcome
@@ -173,6 +181,7 @@ class Answer(Value, frozen=True):
     remedy: Remedy = Remedy.NONE
     wait_us: int = 0
     limit: str | None = None
+    scope: str = ""
     order: OrderSeen | None = None
     orders: tuple[OrderSeen, ...] = ()
     trades: tuple[TradeSeen, ...] = ()
@@ -182,6 +191,7 @@ class Answer(Value, frozen=True):
     rules: Rules | None = None
     usage: tuple[tuple[str, int], ...] = ()
     venue_time_us: int = 0
+    token: str | None = None
 
 
 class Finding(Value, frozen=True):
@@ -200,15 +210,20 @@ class StreamSignal(StrEnum):
     SUBSCRIBED = "SUBSCRIBED"
     REFUSED = "REFUSED"  # the subscription failed
     ENDING = "ENDING"  # the venue is about to close the connection
+    GAP = "GAP"  # messages are missing before this one: only a new connection, and a look at everything, make up for it
     OTHER = "OTHER"  # nothing that matters here
 
 
 class StreamEvent(Value, frozen=True):
-    """What one message of the private stream says: an order's new state, and the trade behind it if there is one."""
+    """One thing that the private stream says: an order's new state, and the trade behind it if there is one.
+
+    *counted* is where the venue says that its own counters stand.
+    """
 
     signal: StreamSignal
     order: OrderSeen | None = None
     trade: TradeSeen | None = None
+    counted: tuple[Charge, ...] = ()
     detail: str | None = None
 
 
@@ -216,21 +231,56 @@ class Unparsable(ValueError):  # noqa: N818  # it names the bytes, as a refusal 
     """Bytes from a venue that do not say what they should."""
 
 
+class Repeat(StrEnum):
+    """What comes of a placement that is sent once more under its client order ID."""
+
+    SECOND_ORDER = "SECOND_ORDER"  # refused while the first order is open; once that has ended, a second one
+    SAME_ORDER = "SAME_ORDER"  # nothing: the venue answers with the order that it has
+
+
+class Traits(Value, frozen=True):
+    """A venue's ways that whoever calls it has to know.
+
+    *late_us*: for so long after a placement was signed, the venue may still execute it, and that it can't be found
+    proves nothing. *ordered_calls*: calls must arrive in the order in which they were signed, so one is made at a time.
+    *silence_max_s*: a private stream that says nothing for so long is dead, whatever its connection looks like (None:
+    silence means nothing).
+    """
+
+    repeat: Repeat
+    late_us: int
+    cancels_by_venue_order_id: bool = False
+    ordered_calls: bool = False
+    stream_token: bool = False
+    silence_max_s: float | None = None
+
+
+class StreamSession(Protocol):
+    """One connection to the private stream, as far as bytes go. What it remembers ends with the connection."""
+
+    def subscriptions(self, now_us: int) -> tuple[bytes, ...]:
+        """The messages that open the account's private stream, in the order in which they are sent."""
+
+    def events(self, message: str | bytes) -> tuple[StreamEvent, ...]:
+        """All that one message says. Raises Unparsable."""
+
+
 class Adapter(Protocol):
     """One venue's dialect, for one account. Instants are by the venue's clock."""
 
     name: str
+    traits: Traits
     limits: tuple[Limit, ...]
     """The limits that :meth:`charges` charges: documented ones, until :meth:`learn` has been told better."""
 
     def build(self, call: Call, now_us: int) -> HttpRequest:
-        """The signed request of *call*."""
+        """The signed request of *call*. Each is for one sending: it may have a nonce."""
 
     def parse(self, call: Call, response: HttpResponse) -> Answer:
         """What *response* says about *call*. Never raises: what can't be understood is UNKNOWN."""
 
-    def charges(self, call: Call) -> tuple[Charge, ...]:
-        """What *call* takes of which limits."""
+    def charges(self, call: Call, now_us: int) -> tuple[Charge, ...]:
+        """What *call* takes of which limits if it is made now."""
 
     def usage(self, response: HttpResponse) -> tuple[tuple[str, int], ...]:
         """What the venue says is used up of its limits, by name."""
@@ -247,11 +297,8 @@ class Adapter(Protocol):
     def scopes(self, symbols: Iterable[str]) -> tuple[str, ...]:
         """What trades and orders have to be listed by, to see those of all *symbols*."""
 
-    def subscription(self, now_us: int) -> bytes:
-        """The message that opens the account's private stream on a new connection."""
-
-    def event(self, message: str | bytes) -> StreamEvent:
-        """What one message of the stream says. Raises Unparsable."""
+    def stream_session(self, token: str | None) -> StreamSession:
+        """A new connection's part in the private stream; *token* is what :class:`ReadStreamToken` brought for it."""
 
 
 PRIORITIES: Mapping[type[Call], Priority] = {Place: Priority.PLACE, Cancel: Priority.CANCEL}

@@ -20,7 +20,7 @@ from venue_gateways.gateway import Gateway
 from venue_gateways.reporter import Reporter
 from venue_gateways.requests import CommitRefused, Requests, States
 from venue_gateways.stream import Refused, Stream
-from venue_gateways.venue import Answer, Call, Place, StreamEvent
+from venue_gateways.venue import Answer, Call, Place, StreamEvent, StreamSession
 
 _COORDINATOR_S = 0.01
 
@@ -137,13 +137,13 @@ class SimulatedStream(Stream):
     """Listens to the model's messages, which are events already."""
 
     @override
-    async def _listen(self) -> None:
+    async def _listen(self, session: StreamSession) -> None:
         process = current()
         venue = process.world.venue
         connection = venue.connect(process)
         try:
             while (message := await connection.messages.get()) is not None:
-                self._take(message)
+                self._take(session, message)
         finally:
             venue.cut(connection)
         raise Refused("the venue closed the connection")
@@ -177,9 +177,20 @@ class Dialect(Binance):
         return ()
 
     @override
-    def event(self, message: Any) -> StreamEvent:
-        event: StreamEvent = message
-        return event
+    def stream_session(self, token: str | None) -> StreamSession:
+        return Session()
+
+
+class Session(StreamSession):
+    """A connection that has nothing to send, and whose messages are events already."""
+
+    @override
+    def subscriptions(self, now_us: int) -> tuple[bytes, ...]:
+        return ()
+
+    @override
+    def events(self, message: Any) -> tuple[StreamEvent, ...]:
+        return (message,)
 
 
 class Wire:

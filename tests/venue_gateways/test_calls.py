@@ -102,7 +102,7 @@ async def test_a_ban_opens_the_breaker_and_freezes_every_limit_until_its_end(cal
     assert caller.breaker.state(steady_us() + 119_000_000) is BreakerState.OPEN
     for call in (CANCEL, PLACE, ReadClock()):
         assert caller.take(call) == 1_000_000
-    assert caller.throttle.take(caller.adapter.charges(CANCEL), 0, wall_us() + 121_000_000) is None
+    assert caller.throttle.take(caller.adapter.charges(CANCEL, 0), 0, wall_us() + 121_000_000) is None
 
 
 async def test_too_many_orders_hold_up_orders_alone(caller, transport):

@@ -36,7 +36,7 @@ def test_a_private_key_may_be_a_file_or_in_the_file(tmp_path, where):
     found = credentials.load(write(tmp_path / "c.toml", text))
     assert found.private_key.public_key() == key.public_key()
     adapter = venues.find("binance").make("binance", found, Settings())
-    assert adapter.subscription(0)
+    assert adapter.stream_session(None).subscriptions(0)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
-from uuid import uuid4
 
 from typing_extensions import override
 
@@ -10,7 +9,7 @@ from domain import money
 from domain.messages import OrderType, TimeInForce, VenueRequest
 from domain.throttle import Charge, Limit, windowed
 from venue_gateways.binance import errors, payloads, signing
-from venue_gateways.binance.stream import event, subscription
+from venue_gateways.binance.stream import Session
 from venue_gateways.venue import (
     Adapter,
     Answer,
@@ -32,9 +31,11 @@ from venue_gateways.venue import (
     ReadClock,
     ReadRules,
     ReadUsage,
+    Repeat,
     Rules,
-    StreamEvent,
+    StreamSession,
     TradeSeen,
+    Traits,
     Unparsable,
     decode,
 )
@@ -82,6 +83,9 @@ _TYPES: Final[Mapping[OrderType, str]] = {
     OrderType.STOP: "STOP_LOSS",
     OrderType.STOP_LIMIT: "STOP_LOSS_LIMIT",
 }
+#: Documented: the receive window is looked at a last time before the matching engine, which may then take 10 s.
+_ENGINE_US: Final = 10_000_000
+
 #: Documented: which types have a timeInForce. GTD is unknown to the venue; such an order is canceled from here.
 _TIMED: Final = frozenset({"LIMIT", "STOP_LOSS_LIMIT"})
 _TIMES: Final[Mapping[TimeInForce, str]] = {
@@ -107,6 +111,8 @@ class Binance(Adapter):
         self_trade_prevention: str = "EXPIRE_TAKER",
     ) -> None:
         self.name = name
+        # documented: an ID is unique among open orders, and may be used again once its order has ended
+        self.traits = Traits(Repeat.SECOND_ORDER, late_us=receive_window_ms * 1_000 + _ENGINE_US)
         self.limits: tuple[Limit, ...] = DOCUMENTED_LIMITS
         self._key, self._signer = key, signer
         self._receive_window_ms = receive_window_ms
@@ -227,7 +233,7 @@ class Binance(Adapter):
     # ── limits ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     @override
-    def charges(self, call: Call) -> tuple[Charge, ...]:
+    def charges(self, call: Call, now_us: int) -> tuple[Charge, ...]:
         weight = _WEIGHTS[type(call)]
         if isinstance(call, ListTrades) and call.venue_order_id:
             weight = _WEIGHT_OF_ONE_ORDERS_TRADES
@@ -282,12 +288,8 @@ class Binance(Adapter):
         return tuple(symbol for symbol in sorted(symbols) if symbol in self._names)
 
     @override
-    def subscription(self, now_us: int) -> bytes:
-        return subscription(self._key, self._signer, now_us // 1000, str(uuid4()))
-
-    @override
-    def event(self, message: str | bytes) -> StreamEvent:
-        return event(message, self._symbol)
+    def stream_session(self, token: str | None) -> StreamSession:
+        return Session(self._key, self._signer, self._symbol)
 
 
 def _page(name: str, position: str | None, since_us: int | None) -> Parameters:

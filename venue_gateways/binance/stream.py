@@ -5,11 +5,13 @@ missed has to be read back. The server pings every 20 s, and closes every connec
 """
 
 from typing import Final
+from uuid import uuid4
 
 import msgspec
+from typing_extensions import override
 
 from venue_gateways.binance import payloads, signing
-from venue_gateways.venue import StreamEvent, StreamSignal, decode
+from venue_gateways.venue import StreamEvent, StreamSession, StreamSignal, decode
 
 _OTHER: Final = StreamEvent(StreamSignal.OTHER)
 
@@ -31,10 +33,22 @@ class _Kind(msgspec.Struct, frozen=True):
 _ENDINGS: Final = frozenset({"serverShutdown", "eventStreamTerminated"})
 
 
-def subscription(key: str, signer: signing.Signer, timestamp_ms: int, request_id: str) -> bytes:
-    """The request ``userDataStream.subscribe.signature``; weight 2."""
-    parameters = signing.signed_parameters({"apiKey": key, "timestamp": timestamp_ms}, signer)
-    return msgspec.json.encode({"id": request_id, "method": "userDataStream.subscribe.signature", "params": parameters})
+class Session(StreamSession):
+    """A connection of the account that has *key*; nothing has to be remembered from message to message."""
+
+    def __init__(self, key: str, signer: signing.Signer, name: payloads.SymbolName) -> None:
+        self._key, self._signer, self._name = key, signer, name
+
+    @override
+    def subscriptions(self, now_us: int) -> tuple[bytes, ...]:
+        """The request ``userDataStream.subscribe.signature``; weight 2."""
+        parameters = signing.signed_parameters({"apiKey": self._key, "timestamp": now_us // 1000}, self._signer)
+        method = "userDataStream.subscribe.signature"
+        return (msgspec.json.encode({"id": str(uuid4()), "method": method, "params": parameters}),)
+
+    @override
+    def events(self, message: str | bytes) -> tuple[StreamEvent, ...]:
+        return (event(message, self._name),)
 
 
 def event(message: str | bytes, name: payloads.SymbolName) -> StreamEvent:

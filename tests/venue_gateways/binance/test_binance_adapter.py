@@ -116,7 +116,7 @@ def test_the_limits_are_those_that_exchangeinfo_publishes(adapter):
 
 def test_each_call_is_charged_its_documented_weight(adapter):
     def weights(call) -> dict[str, int]:
-        return {charge.limit: charge.tokens for charge in adapter.charges(call)}
+        return {charge.limit: charge.tokens for charge in adapter.charges(call, 0)}
 
     assert weights(Place(order())) == {
         "request_weight_1m": 1,
@@ -128,7 +128,7 @@ def test_each_call_is_charged_its_documented_weight(adapter):
     assert weights(FindOrder("BTC-USD", OURS))["request_weight_1m"] == 4
     assert weights(ListTrades("BTC-USD"))["request_weight_1m"] == 20
     assert weights(ListTrades("BTC-USD", "7"))["request_weight_1m"] == 5
-    assert adapter.charges(ReadClock()) == (Charge("request_weight_1m", 1), Charge("raw_requests_5m", 1))
+    assert adapter.charges(ReadClock(), 0) == (Charge("request_weight_1m", 1), Charge("raw_requests_5m", 1))
     assert [priority(call) for call in (Cancel(order()), Place(order()), ReadClock())] == [0, 1, 2]
 
 

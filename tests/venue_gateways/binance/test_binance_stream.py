@@ -39,7 +39,12 @@ EXECUTION = {
 
 
 def event(adapter: Binance, **changes: object):
-    return adapter.event(msgspec.json.encode({"subscriptionId": 0, "event": EXECUTION | changes}))
+    (found,) = events(adapter, msgspec.json.encode({"subscriptionId": 0, "event": EXECUTION | changes}))
+    return found
+
+
+def events(adapter: Binance, message: str | bytes):
+    return adapter.stream_session(None).events(message)
 
 
 def test_a_new_order_on_the_stream_is_open(adapter):
@@ -82,13 +87,13 @@ def test_an_expiry_on_the_stream_has_its_reason(adapter):
     ],
 )
 def test_every_message_of_the_stream_has_its_signal(adapter, message, signal):
-    assert adapter.event(msgspec.json.encode(message).decode()).signal is signal
+    assert [found.signal for found in events(adapter, msgspec.json.encode(message).decode())] == [signal]
 
 
 @pytest.mark.parametrize("message", [b"", b"{", b"[]", b'"x"', b'{"event":{"e":"executionReport"}}', b"\xff"])
 def test_a_message_that_can_t_be_understood_is_said_to_be(adapter, message):
     with pytest.raises(Unparsable):
-        adapter.event(message)
+        events(adapter, message)
 
 
 def test_a_trade_of_an_unknown_status_is_not_guessed_at(adapter):
@@ -99,7 +104,8 @@ def test_a_trade_of_an_unknown_status_is_not_guessed_at(adapter):
 
 
 def test_the_subscription_is_signed_for_any_kind_of_key(adapter):
-    message = msgspec.json.decode(adapter.subscription(1_747_385_641_636_000))
+    (sent,) = adapter.stream_session(None).subscriptions(1_747_385_641_636_000)
+    message = msgspec.json.decode(sent)
     assert message["method"] == "userDataStream.subscribe.signature"
     expected = HmacSigner("secret").sign(b"apiKey=key&timestamp=1747385641636")
     assert message["params"] == {"apiKey": "key", "timestamp": 1747385641636, "signature": expected}
