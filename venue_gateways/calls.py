@@ -42,7 +42,7 @@ class TooLate(Exception):  # noqa: N818  # it says what is known
 
 
 class Exchange(msgspec.Struct, frozen=True):
-    """An answer and its times, by this machine's clock (µs). *answered*: the venue gave it, whatever it was."""
+    """An answer and its times, by this machine's wall clock (µs). *answered*: the venue gave it, whatever it was."""
 
     answer: Answer
     sent_us: int
@@ -52,15 +52,21 @@ class Exchange(msgspec.Struct, frozen=True):
 
 
 class Caller:
-    """Everything that is shared by the calls to one venue under one credential."""
+    """Everything that is shared by the calls to one venue under one credential. *throttle* goes by *clock*."""
 
     def __init__(
-        self, adapter: Adapter, transport: Transport, throttle: Throttle, breaker: Breaker, lease: Lease
+        self,
+        adapter: Adapter,
+        transport: Transport,
+        throttle: Throttle,
+        breaker: Breaker,
+        lease: Lease,
+        clock: VenueClock,
     ) -> None:
         self.adapter = adapter
         self.throttle = throttle
         self.breaker = breaker
-        self.clock = VenueClock()
+        self.clock = clock
         self._transport = transport
         self._lease = lease
         self._measuring: asyncio.Task[bool] | None = None
@@ -108,6 +114,8 @@ class Caller:
         finally:
             metrics.IN_FLIGHT.labels(self.adapter.name).dec()
         took = steady_us() - began
+        if answer.venue_time_us:
+            self.throttle.shift(self.clock.measured(answer.venue_time_us, began, began + took))
         self._count(call, answer, took, waited_us)
         await self._mind(answer)
         return Exchange(answer, sent, sent + took, waited_us, answered)
@@ -157,12 +165,7 @@ class Caller:
         return await asyncio.shield(self._measuring)
 
     async def _measure_clock(self) -> bool:
-        exchange = await self.ask(ReadClock())
-        if not exchange.answer.venue_time_us:
-            return False
-        self.clock.measured(exchange.answer.venue_time_us, exchange.sent_us, exchange.received_us)
-        metrics.CLOCK_OFFSET.labels(self.adapter.name).set(self.clock.offset_us / 1_000_000)
-        return True
+        return bool((await self.ask(ReadClock())).answer.venue_time_us)
 
     async def look_up(self, symbol: str, client_order_id: str, give_up_us: int | None = None) -> Finding:
         """All there is to know of one order. A venue that gives no usable answer in time makes an unusable finding."""

@@ -1,4 +1,8 @@
-"""Time at a gateway: its own two clocks, and the venue's as far as it is known."""
+"""Time at a gateway: its own two clocks, and the venue's as far as it is known.
+
+Whatever waits, waits by the steady clock. The wall clock, which may jump, is for what is told to others, and for
+deadlines that others have set.
+"""
 
 import time
 
@@ -16,13 +20,20 @@ def steady_us() -> int:
 
 
 class VenueClock(msgspec.Struct):
-    """The venue's clock as an offset to ours, measured by asking for its time."""
+    """The venue's clock as an offset to our steady one, measured by asking for its time.
 
-    offset_us: int = 0
+    Until then, what the wall clock said first has to do; later it may say what it likes.
+    """
+
+    offset_us: int = msgspec.field(default_factory=lambda: wall_us() - steady_us())
 
     def now_us(self) -> int:
-        return wall_us() + self.offset_us
+        return steady_us() + self.offset_us
 
-    def measured(self, venue_us: int, sent_us: int, received_us: int) -> None:
-        """The venue said *venue_us*, some time between *sent_us* and *received_us*: half-way is the best guess."""
-        self.offset_us = venue_us - (sent_us + received_us) // 2
+    def measured(self, venue_us: int, sent_us: int, received_us: int) -> int:
+        """The venue said *venue_us* some time between those instants of the steady clock: half-way is the best guess.
+
+        Returns by how much the clock has been set forward.
+        """
+        former_us, self.offset_us = self.offset_us, venue_us - (sent_us + received_us) // 2
+        return self.offset_us - former_us

@@ -20,6 +20,7 @@ from venue_gateways.venue import Place
 _KEPT_SLOTS: Final = 8
 #: While the breaker is open, cancels are tried one at a time, with this pause between them.
 _CANCEL_PAUSE_US: Final = 250_000
+#: The longest wait: a wall clock that jumps past a deadline wakes nobody.
 _IDLE_US: Final = 1_000_000
 #: The shortest wait, so that nothing that is overdue can make it spin.
 _BREATH_US: Final = 500
@@ -97,15 +98,14 @@ class Dispatcher:
         """Begin what can be; returns for how many microseconds nothing more can, unless something changes."""
         if self.stopping:
             return _IDLE_US
-        now = wall_us()
-        for work in self._scheduler.expired(now):
+        for work in self._scheduler.expired(wall_us()):
             self._spawn(work, self._handling.never_sent(work, Reason.DEADLINE_PASSED))
-        wait_us = _IDLE_US
+        wait_us, now = _IDLE_US, steady_us()
         if self.ready:
             waits = [self._begin_cancels(now), self._begin_places(now), self._begin_queries(now)]
             wait_us = min(wait_us, *waits)
-        event_us = self._scheduler.next_event_us()
-        return wait_us if event_us is None else min(wait_us, event_us - now)
+        event_us = self._scheduler.wait_us(now, wall_us())
+        return wait_us if event_us is None else min(wait_us, event_us)
 
     def _begin_cancels(self, now: int) -> int:
         while True:

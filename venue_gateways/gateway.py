@@ -13,7 +13,7 @@ from runtime import instruments
 from runtime.settings import Settings
 from venue_gateways import metrics
 from venue_gateways.calls import Caller
-from venue_gateways.clock import steady_us, wall_us
+from venue_gateways.clock import VenueClock, steady_us, wall_us
 from venue_gateways.committer import Committer
 from venue_gateways.dispatcher import Dispatcher
 from venue_gateways.facts import Facts
@@ -36,6 +36,8 @@ DRAIN_S: Final = 8.0
 _RULES_INTERVAL_S: Final = 3_600.0
 _RULES_RETRY_S: Final = 1.0
 _WATCH_INTERVAL_S: Final = 0.25
+#: No two clocks run at one speed; in ten minutes, ordinary ones part by a few hundredths of a second.
+_CLOCK_INTERVAL_S: Final = 600.0
 #: Over windows longer than this, the venue's own count is asked for at the start.
 _LONG_WINDOW_US: Final = 3_600_000_000
 
@@ -52,8 +54,9 @@ class Gateway:
         self._stop = asyncio.Event()
         self._error: BaseException | None = None
         self._lease = lease(settings.session_timeout_ms, settings.receive_window_ms)
-        throttle = Throttle(adapter.limits, settings.partitions, settings.cancel_share, wall_us())
-        self._caller = Caller(adapter, transport, throttle, Breaker(), self._lease)
+        self._clock = VenueClock()
+        throttle = Throttle(adapter.limits, settings.partitions, settings.cancel_share, self._clock.now_us())
+        self._caller = Caller(adapter, transport, throttle, Breaker(), self._lease, self._clock)
         self._requests = Requests(settings, self._venue, self)
         self._committer = Committer(self._requests, self._lease, self._venue)
         self._reporter = Reporter(settings, self.failed)
@@ -113,6 +116,7 @@ class Gateway:
             group.create_task(self._stream.run())
             group.create_task(self._poller.run(lambda: self._stream.connected, self._is_idle))
             group.create_task(self._keep_rules())
+            group.create_task(self._keep_clock())
             group.create_task(self._watch())
 
     def _is_idle(self) -> bool:
@@ -138,7 +142,7 @@ class Gateway:
         if exchange.answer.rules is None:
             return False
         self._adapter.learn(exchange.answer.rules)
-        now = self._caller.clock.now_us()
+        now = self._clock.now_us()
         self._caller.throttle.configure(self._adapter.limits, now)
         if not await self._caller.measure_clock():
             return False
@@ -152,7 +156,13 @@ class Gateway:
     def _seed(self, usage: dict[str, int]) -> None:
         for limit in self._adapter.limits:
             if limit.window_us > _LONG_WINDOW_US and limit.name in usage:
-                self._caller.throttle.seed(limit.name, usage[limit.name], self._caller.clock.now_us())
+                self._caller.throttle.seed(limit.name, usage[limit.name], self._clock.now_us())
+
+    async def _keep_clock(self) -> None:
+        while True:
+            await asyncio.sleep(_CLOCK_INTERVAL_S)
+            if not self._is_idle():
+                await self._caller.measure_clock()
 
     async def _watch(self) -> None:
         """Probe a breaker that is half-open, and show how things are."""
@@ -167,14 +177,15 @@ class Gateway:
     def _show(self) -> None:
         name = self._venue
         metrics.QUEUED.labels(name).set(self._scheduler.queued)
+        metrics.CLOCK_OFFSET.labels(name).set((self._clock.now_us() - wall_us()) / 1_000_000)
         metrics.BREAKER.labels(name).set(_BREAKER_SHOWN[self._caller.breaker.state(steady_us())])
-        for limit, tokens in self._caller.throttle.left(self._caller.clock.now_us()).items():
+        for limit, tokens in self._caller.throttle.left(self._clock.now_us()).items():
             metrics.TOKENS.labels(name, limit).set(tokens)
 
     # ── partitions ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def gained(self, partition: int, first: int, inherited: Inherited) -> None:
-        self._committer.hold(Holding(partition, Progress(first, inherited), wall_us() // 1000))
+        self._committer.hold(Holding(partition, Progress(first, inherited), self._clock.now_us() // 1000))
         self._facts.gained(partition)
         self._share()
         self._poller.gained(inherited.through)
@@ -208,7 +219,7 @@ class Gateway:
         else:
             self._owning.clear()
         metrics.PARTITIONS.labels(self._venue).set(owned)
-        self._caller.throttle.own(owned, self._caller.clock.now_us())
+        self._caller.throttle.own(owned, self._clock.now_us())
         self._dispatcher.wake()
 
     def _owns(self, partition: int) -> bool:

@@ -31,6 +31,9 @@ _SECOND_US: Final = 1_000_000
 _RECOMMIT_US: Final = 100_000
 _BACKOFF_US: Final = 50_000
 _BACKOFF_MAX_US: Final = 5 * _SECOND_US
+#: A placement whose grant has grown old waits this long for another; then it is queued again, as deadlines are minded
+#: there.
+_RENEWS_US: Final = _SECOND_US
 #: A query that got no tokens by then is left: who asked will ask again.
 _QUERY_GIVES_UP_US: Final = 10 * _SECOND_US
 #: A cancel waits this long for tokens before it looks up again.
@@ -84,14 +87,14 @@ class Handling:
         call = Place(work.request)
         try:
             if steady_us() - granted_us > GRANT_US:
-                waited_us += await self._caller.acquire(call, self._deadline_us(work))
+                waited_us += await self._caller.acquire(call, _in(_RENEWS_US))
             if not work.holding.live:
                 return self._scheduler.finish(work)
             if self._is_late(work):
                 return await self._never_sent(work, Reason.DEADLINE_PASSED)
             exchange = await self._caller.send(call, waited_us)
         except TooLate:
-            return await self._never_sent(work, Reason.DEADLINE_PASSED)
+            return self._again(work, 0)
         except LeaseLost:
             log.warning("lease_lost", client_order_id=work.request.client_order_id)
             return self._again(work, _RECOMMIT_US)
@@ -155,7 +158,7 @@ class Handling:
             await self._committer.secured()
         except CommitRefused:
             work.holding.progress.mark(work.offset, before)
-            self._scheduler.retry(work, wall_us() + _RECOMMIT_US)
+            self._scheduler.retry(work, _in(_RECOMMIT_US))
             return False
         if not work.holding.live:
             self._scheduler.finish(work)
@@ -164,10 +167,6 @@ class Handling:
     def _is_late(self, work: Work) -> bool:
         expires_at = work.request.expires_at
         return expires_at is not None and wall_us() >= expires_at
-
-    def _deadline_us(self, work: Work) -> int | None:
-        expires_at = work.request.expires_at
-        return None if expires_at is None else _in(expires_at - wall_us())
 
     # ── cancels ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -215,10 +214,9 @@ class Handling:
 
     async def _query(self, work: Work) -> None:
         request = work.request
-        sent = wall_us()
+        sent, began = wall_us(), steady_us()
         finding = await self._caller.look_up(request.symbol, request.client_order_id, _in(_QUERY_GIVES_UP_US))
-        now = wall_us()
-        times = Times(reported_at=now, sent_at=sent, received_at=now)
+        times = Times(reported_at=wall_us(), sent_at=sent, received_at=sent + steady_us() - began)
         if finding.usable and finding.order is None:
             return await self._not_found(work, times)
         if finding.order is not None:
@@ -256,7 +254,7 @@ class Handling:
         """Nothing was done, for certain: try again later."""
         work.retries += 1
         work.holding.progress.mark(work.offset, Step.UNTOUCHED)
-        self._scheduler.retry(work, wall_us() + pause_us)
+        self._scheduler.retry(work, _in(pause_us))
 
     def _pause_us(self, work: Work, answer: Answer) -> int:
         if answer.remedy is Remedy.SET_CLOCK and not work.retries:

@@ -9,7 +9,7 @@ from domain import ids
 from domain.messages import DeadLetter, Operation, VenueRequest
 from schemas import codec, topics
 from venue_gateways import metrics
-from venue_gateways.clock import wall_us
+from venue_gateways.clock import steady_us, wall_us
 from venue_gateways.dispatcher import Dispatcher
 from venue_gateways.holding import Holding
 from venue_gateways.progress import Step
@@ -52,7 +52,7 @@ class Intake:
         if problem is not None:
             self._bury(record, holding, "INVALID_REQUEST", problem)
             return
-        work = Work(request, holding, record.offset, wall_us())
+        work = Work(request, holding, record.offset, steady_us())
         if request.operation is Operation.PLACE and step is not Step.UNTOUCHED:
             self._dispatcher.inherit(work, step)
         else:

@@ -6,8 +6,9 @@ that, nobody else can own the partitions: that is the lease.
 
 A placement carries its instant, and the venue refuses it once it is older than the receive window, twice, the second
 time right before the matching engine. So the order is: read the clock, then check the lease, then sign with that
-instant. A process that is stopped after the check, however long, sends a request that has expired at the venue before
-anybody else could have owned the partition::
+instant. Both go by the steady clock, so no jump of the wall clock can come between them. A process that is stopped
+after the check, however long, sends a request that has expired at the venue before anybody else could have owned the
+partition::
 
     proof ──────────────── session timeout ────────────────▶ somebody else may own the partition
       └── lease ──▶ last instant signed ── receive window ──▶ the venue refuses it   (margin)

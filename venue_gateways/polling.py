@@ -3,7 +3,7 @@
 A stream without sequence numbers can't prove that it has told everything. So the trade history is read at the start,
 after every (re)connection, when partitions are gained, every few seconds while the stream is down, and now and then
 while it is up. Each trade is looked for from the last position seen; a start without one goes back to where the
-partitions' former owners had seen everything.
+partitions' former owners had seen everything. All instants are by the venue's clock, as its orders' and trades' are.
 """
 
 import asyncio
@@ -15,7 +15,6 @@ import structlog
 from domain.messages import Evidence
 from venue_gateways import metrics
 from venue_gateways.calls import Caller
-from venue_gateways.clock import wall_us
 from venue_gateways.facts import Facts
 from venue_gateways.guard import Guard
 from venue_gateways.venue import (
@@ -86,13 +85,13 @@ class Poller:
 
     def reconnected(self) -> None:
         """The stream is back: look at once, at open orders too."""
-        self._reconnected_us = wall_us()
+        self._reconnected_us = self._caller.clock.now_us()
         self._compare = True
         self._wake.set()
 
     def gained(self, through_ms: int) -> None:
         """A partition is ours now, told of until *through_ms*, or (0) never."""
-        self._look_back(through_ms * 1000 - OVERLAP_US if through_ms else wall_us() - LOOK_BACK_US)
+        self._look_back(through_ms * 1000 - OVERLAP_US if through_ms else self._caller.clock.now_us() - LOOK_BACK_US)
         self._wake.set()
 
     def _look_back(self, since_us: int) -> None:
@@ -123,7 +122,7 @@ class Poller:
 
     async def _sweep(self) -> None:
         """One look at everything. Raises Incomplete, and then nothing counts as told."""
-        began, since, compare = wall_us(), self._since_us, self._compare
+        began, since, compare = self._caller.clock.now_us(), self._since_us, self._compare
         self._since_us, self._compare = None, False
         vanished: list[OrderSeen] = []
         try:
@@ -160,7 +159,7 @@ class Poller:
         """
         position: str | None = None
         for _ in range(_PAGES_MAX):
-            start = min(since_us, wall_us() - LOOK_BACK_US) if position is None else None
+            start = min(since_us, self._caller.clock.now_us() - LOOK_BACK_US) if position is None else None
             page = await self._call(ListOrders(scope, position=position, since_us=start))
             for order in page.orders:
                 self._facts.listed(order)
@@ -204,7 +203,7 @@ class Poller:
 
     async def _vanished(self, scope: str) -> list[OrderSeen]:
         """Orders that we think are open, and that are not in the venue's list."""
-        settled = wall_us() - _SETTLING_US
+        settled = self._caller.clock.now_us() - _SETTLING_US
         ours = [order for order in self._facts.known.open.values() if (order.updated_at or 0) < settled]
         page = await self._call(ListOpenOrders(scope))
         theirs = {order.client_order_id for order in page.orders}

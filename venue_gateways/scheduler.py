@@ -1,7 +1,8 @@
 """Which request is next: by priority, in order within an order, and never one that has become pointless.
 
 Requests of one client order ID are done strictly one after the other. A cancel of a placement that has not begun takes
-both out at once, and of two queries that wait, one is enough. No clock, no I/O.
+both out at once, and of two queries that wait, one is enough. Delays end by the steady clock; deadlines, which
+others have set, by the wall clock. Both are arguments; no I/O.
 """
 
 import heapq
@@ -30,7 +31,7 @@ class Stage(Enum):
 
 class Work:
     """One request in hand. *retries* counts attempts that provably had no effect; it is not tried again before
-    *not_before_us*.
+    *not_before_us*. Its instants are of the steady clock.
     """
 
     __slots__ = ("first_tried_us", "holding", "not_before_us", "offset", "received_us", "request", "retries", "stage")
@@ -90,14 +91,14 @@ class Scheduler:
                 return other
         return None
 
-    def heads(self, priority: Priority, now_us: int) -> Iterator[Work]:
+    def heads(self, priority: Priority, steady_us: int) -> Iterator[Work]:
         """What could be begun now at *priority*: the longest waiting of each lane."""
-        while self._delayed and self._delayed[0][0] <= now_us:
+        while self._delayed and self._delayed[0][0] <= steady_us:
             self._make_ready(heapq.heappop(self._delayed)[2])
         lanes = self._ready[priority]
         for name in list(lanes):
             lane = lanes[name]
-            while lane and not (self._is_ready(lane[0]) and lane[0].not_before_us <= now_us):
+            while lane and not (self._is_ready(lane[0]) and lane[0].not_before_us <= steady_us):
                 lane.popleft()
             if lane:
                 yield lane[0]
@@ -132,10 +133,10 @@ class Scheduler:
         if work.request.operation is Operation.PLACE and work.request.expires_at is not None:
             heapq.heappush(self._deadlines, (work.request.expires_at, next(self._ticket), work))
 
-    def expired(self, now_us: int) -> list[Work]:
+    def expired(self, wall_us: int) -> list[Work]:
         """The placements whose deadline has passed before they were begun: begun now, for the caller to answer."""
         late: list[Work] = []
-        while self._deadlines and self._deadlines[0][0] <= now_us:
+        while self._deadlines and self._deadlines[0][0] <= wall_us:
             work = heapq.heappop(self._deadlines)[2]
             if work.stage is Stage.QUEUED:
                 self.begin(work)
@@ -168,10 +169,10 @@ class Scheduler:
                 del self._orders[client_order_id]
         return dropped
 
-    def next_event_us(self) -> int | None:
-        """When a delay or a deadline next ends."""
-        instants = [heap[0][0] for heap in (self._delayed, self._deadlines) if heap]
-        return min(instants, default=None)
+    def wait_us(self, steady_us: int, wall_us: int) -> int | None:
+        """How long until a delay or a deadline next ends, unless the wall clock jumps."""
+        clocks = (self._delayed, steady_us), (self._deadlines, wall_us)
+        return min((heap[0][0] - now for heap, now in clocks if heap), default=None)
 
     def _make_ready(self, work: Work) -> None:
         if not self._is_ready(work):

@@ -9,7 +9,7 @@ from domain.throttle import Throttle
 from venue_gateways.binance import Binance
 from venue_gateways.binance.signing import HmacSigner
 from venue_gateways.calls import Caller
-from venue_gateways.clock import steady_us
+from venue_gateways.clock import VenueClock, steady_us
 from venue_gateways.lease import Lease
 from venue_gateways.transport import Lost, NotSent
 from venue_gateways.venue import HttpRequest, HttpResponse, Rules
@@ -56,4 +56,4 @@ def make_caller(transport: ScriptedTransport) -> Caller:
     throttle.own(1, 0)
     lease = Lease(4_000_000)
     lease.renew(steady_us())
-    return Caller(adapter, transport, throttle, Breaker(), lease)
+    return Caller(adapter, transport, throttle, Breaker(), lease, VenueClock())

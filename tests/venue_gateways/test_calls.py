@@ -5,7 +5,7 @@ import pytest
 from domain.breaker import BreakerState
 from domain.messages import Operation, OrderType, Side, VenueRequest
 from tests.venue_gateways.scripted import ScriptedTransport, make_caller, parameters, reply
-from venue_gateways import calls
+from venue_gateways import calls, clock
 from venue_gateways.calls import LeaseLost, TooLate
 from venue_gateways.clock import steady_us, wall_us
 from venue_gateways.transport import Lost, NotSent
@@ -63,12 +63,12 @@ async def test_a_process_that_stops_after_the_lease_check_signs_an_instant_that_
         skip = 10_000_000
         return held
 
-    before = wall_us()
+    before = steady_us()
     monkeypatch.setattr(type(caller._lease), "holds", lambda _, now: look(now))
-    monkeypatch.setattr("venue_gateways.clock.wall_us", lambda: before + skip)
-    monkeypatch.setattr(calls, "wall_us", lambda: before + skip)
+    monkeypatch.setattr(clock, "steady_us", lambda: before + skip)
+    monkeypatch.setattr(calls, "steady_us", lambda: before + skip)
     await caller.send(PLACE, 0)
-    assert parameters(transport.sent[0])["timestamp"] == str(before // 1000)
+    assert parameters(transport.sent[0])["timestamp"] == str((before + caller.clock.offset_us) // 1000)
 
 
 @pytest.mark.parametrize(
@@ -120,15 +120,38 @@ async def test_a_timestamp_that_is_refused_sets_the_clock_by_the_venue_s(caller,
     }
     await caller.send(PLACE, 0)
     assert transport.paths() == ["POST order", "GET time"]
-    assert caller.clock.offset_us == pytest.approx(3_600_000_000, abs=100_000)
+    assert caller.clock.now_us() - wall_us() == pytest.approx(3_600_000_000, abs=100_000)
     await caller.send(PLACE, 0)
     assert int(parameters(transport.sent[2])["timestamp"]) == pytest.approx(wall_us() // 1000 + 3_600_000, abs=1_000)
 
 
 async def test_a_venue_that_does_not_tell_its_time_leaves_the_clock_alone(caller, transport):
     transport.answers = {"GET time": reply({"hello": 1})}
+    offset_us = caller.clock.offset_us
     assert not await caller.measure_clock()
-    assert caller.clock.offset_us == 0
+    assert caller.clock.offset_us == offset_us
+
+
+@pytest.mark.parametrize("error_us", [3_600_000_000, -3_600_000_000])
+async def test_neither_a_jump_of_the_wall_clock_nor_its_correction_by_the_venue_changes_what_is_granted(
+    caller, transport, monkeypatch, error_us
+):
+    caller.throttle.left(caller.clock.now_us())
+    granted = 0
+    while caller.take(PLACE) is None:
+        granted += 1
+    true_us = wall_us()
+    monkeypatch.setattr(clock, "wall_us", lambda: true_us + error_us)
+    monkeypatch.setattr(calls, "wall_us", lambda: true_us + error_us)
+    assert granted
+    assert caller.take(PLACE) is not None
+    transport.answers = {"GET time": reply({"serverTime": (true_us + error_us) // 1000})}
+    assert await caller.measure_clock()
+    assert caller.clock.now_us() == pytest.approx(true_us + error_us, abs=100_000)
+    assert 0 < caller.take(PLACE) <= 1_000_000
+    later_us = steady_us() + 1_000_000
+    monkeypatch.setattr(clock, "steady_us", lambda: later_us)
+    assert caller.take(PLACE) is None
 
 
 async def test_the_venue_s_own_count_holds_up_the_next_call(caller, transport):

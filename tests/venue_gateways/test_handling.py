@@ -84,7 +84,7 @@ class Desk:
             "requested_at": 0,
         }
         self.holding.progress.receive(self.offset)
-        return Work(VenueRequest(**(made | fields)), self.holding, self.offset, wall_us())
+        return Work(VenueRequest(**(made | fields)), self.holding, self.offset, steady_us())
 
     async def do(self, work: Work, granted_us: int | None = None) -> None:
         if work.stage is Stage.QUEUED:
@@ -163,6 +163,15 @@ async def test_a_grant_that_has_grown_old_is_paid_for_again(desk):
     assert desk.caller.throttle.left(wall_us())["orders_10s"] == pytest.approx(before - 1, abs=0.2)
 
 
+async def test_a_grant_that_has_grown_old_and_is_not_renewed_sends_the_placement_back_to_the_queue(desk, monkeypatch):
+    monkeypatch.setattr(module, "_RENEWS_US", 1_000)
+    desk.caller.throttle.freeze(desk.caller.clock.now_us() + 60_000_000)
+    work = desk.work(expires_at=wall_us() + 3_600_000_000)
+    await desk.do(work, granted_us=steady_us() - 60_000)
+    assert (work.stage, desk.step(0), desk.transport.sent) == (Stage.QUEUED, "u", [])
+    assert desk.reports == []
+
+
 async def test_a_placement_that_is_lost_while_it_waits_for_tokens_again_is_not_sent(desk):
     work = desk.work()
     acquire = desk.caller.acquire
@@ -238,7 +247,7 @@ async def test_what_provably_had_no_effect_is_tried_again_as_if_untouched(desk, 
     await desk.do(work)
     assert (work.stage, work.retries, desk.step(0)) == (Stage.QUEUED, 1, step)
     assert desk.reports == []
-    assert work.not_before_us > wall_us()
+    assert work.not_before_us > steady_us()
 
 
 async def test_pauses_grow_with_every_retry_up_to_a_bound(desk):
@@ -248,8 +257,8 @@ async def test_pauses_grow_with_every_retry_up_to_a_bound(desk):
     desk.scheduler.offer(work)
     for _ in range(12):
         desk.scheduler.begin(work)
-        now = wall_us()
-        await desk.handling.perform(work, steady_us(), 0)
+        now = steady_us()
+        await desk.handling.perform(work, now, 0)
         pauses.append(work.not_before_us - now)
     assert pauses[0] <= 60_000
     assert 2_500_000 <= pauses[-1] <= 5_100_000

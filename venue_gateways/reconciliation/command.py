@@ -29,7 +29,7 @@ from runtime.settings import Settings, SettingsError
 from schemas import codec, topics
 from venue_gateways import credentials, venues
 from venue_gateways.calls import Caller
-from venue_gateways.clock import wall_us
+from venue_gateways.clock import VenueClock, wall_us
 from venue_gateways.guard import OPERATORS
 from venue_gateways.lease import Lease
 from venue_gateways.reconciliation import tables
@@ -73,16 +73,17 @@ def main(settings: Settings, venue: str, *, apply: bool, actor: str, as_json: bo
 async def _compare(settings: Settings, venue: str, rules: Rulebook) -> Found:
     url, _ = venues.addresses(venue, settings)
     adapter = venues.find(venue).make(venue, credentials.load(settings.credentials), settings)
-    throttle = Throttle(adapter.limits, settings.partitions, settings.cancel_share, wall_us())
+    clock = VenueClock()
+    throttle = Throttle(adapter.limits, settings.partitions, settings.cancel_share, clock.now_us())
     async with Transport(url, _CONNECTIONS) as transport:
-        caller = Caller(adapter, transport, throttle, Breaker(), Lease(0))  # a lease is for placements
-        throttle.own(1, caller.clock.now_us())  # a partition's share: the gateways go on beside it
+        caller = Caller(adapter, transport, throttle, Breaker(), Lease(0), clock)  # a lease is for placements
+        throttle.own(1, clock.now_us())  # a partition's share: the gateways go on beside it
         answer = (await caller.ask(ReadRules())).answer
         if answer.rules is None or not await caller.measure_clock():
             raise Unavailable(f"{venue} at {url} doesn't say its rules: {answer.reason}")
         adapter.learn(answer.rules)
-        throttle.configure(adapter.limits, caller.clock.now_us())
-        settled = wall_us() - _SETTLING_US
+        throttle.configure(adapter.limits, clock.now_us())
+        settled = clock.now_us() - _SETTLING_US
         ours = await asyncio.to_thread(tables.live_orders, settings, venue)
         listed = await _list(caller, [instrument.symbol for instrument in rules.of(venue)])
         differences = [await _difference(caller, each, listed, settled) for each in ours]
