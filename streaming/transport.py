@@ -14,7 +14,7 @@ import aiokafka
 import faust
 import structlog
 from aiokafka.consumer import fetcher
-from aiokafka.errors import ConsumerStoppedError, KafkaError
+from aiokafka.errors import ConsumerStoppedError, CorruptRecordException, KafkaError
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.events import Event
 from faust.tables.manager import TableManager as FaustTableManager
@@ -53,19 +53,40 @@ class ChunkSchema(faust.Schema):  # type: ignore[misc]  # Faust is not typed for
 
 
 class BareRecords(fetcher.PartitionRecords):  # type: ignore[misc]  # aiokafka is not typed for us
-    """Hands over records as aiokafka's compiled parser makes them.
+    """Hands over records as aiokafka's compiled parser makes them, batch by batch.
 
-    To dress each up as a ConsumerRecord takes twice as long as to parse it, and says nothing that a Record needs.
+    To look at each and dress it up as a ConsumerRecord takes three times as long as to parse it, and says nothing
+    that a Record needs.
     """
+
+    next_fetch_offset: int
 
     @override
     def __iter__(self) -> Iterator[Record]:
-        records: Iterator[Record] = self._records_iterator
-        return records
+        return itertools.chain.from_iterable(self._records_iterator)
 
     @override
-    def _consumer_record(self, tp: TopicPartition, record: Record) -> Record:
-        return record
+    def _unpack_records(self) -> Iterator[list[Record]]:
+        """What is committed, from *next_fetch_offset* on: what aiokafka's own yields, but a batch at a time."""
+        while self._records.has_next():
+            batch = self._records.next_batch()
+            if self._check_crcs and not batch.validate_crc():
+                raise CorruptRecordException(f"{self._tp}: the batch at offset {batch.base_offset} is damaged")
+            if not self._is_passed_over(batch):
+                records = list(batch)
+                if records and records[0].offset < self.next_fetch_offset:  # a batch comes whole, wherever we stand
+                    records = [record for record in records if record.offset >= self.next_fetch_offset]
+                yield records
+            self.next_fetch_offset = batch.next_offset
+
+    def _is_passed_over(self, batch: Any) -> bool:
+        """Whether *batch* marks a transaction's end, or is of one that was aborted."""
+        self._consume_aborted_up_to(batch.base_offset)
+        if batch.is_control_batch:
+            if self._contains_abort_marker(batch):
+                self._aborted_producers.discard(batch.producer_id)
+            return True
+        return bool(batch.is_transactional) and batch.producer_id in self._aborted_producers
 
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust is not typed for us

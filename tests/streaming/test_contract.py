@@ -80,7 +80,7 @@ SOURCES = {
 OVERRIDDEN = {
     "streaming.app:App": ["_create_directories", "on_stop"],
     "streaming.table:Table": ["_new_store", "on_key_del", "on_key_set", "on_rebalance"],
-    "streaming.transport:BareRecords": ["__iter__", "_consumer_record"],
+    "streaming.transport:BareRecords": ["__iter__", "_unpack_records"],
     "streaming.transport:ChunkSchema": ["compile"],
     "streaming.transport:Consumer": ["__post_init__", "_new_consumer_thread", "getmany", "perform_seek"],
     "streaming.transport:ConsumerThread": [

@@ -3,8 +3,11 @@
 from types import SimpleNamespace
 
 import pytest
+from aiokafka.consumer.fetcher import READ_COMMITTED, PartitionRecords
+from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
+from aiokafka.record.util import calc_crc32c_py
 from faust.types import TP
 
 from runtime.settings import Settings
@@ -99,24 +102,75 @@ async def test_a_held_input_goes_on_when_half_of_what_may_wait_is_taken(consumer
     assert consumer._thread.went_on == [waiting.admission]
 
 
-def test_a_record_is_what_the_parser_made_of_it():
+CONTROL, TRANSACTIONAL = 0x20, 0x10
+ABORT, COMMIT = b"\0\0\0\0", b"\0\0\0\1"
+
+
+def batch(base_offset, values, *, producer=-1, attributes=0):
+    """The bytes of one batch as a broker keeps them: clients set no offset, and make no control batches."""
     builder = DefaultRecordBatchBuilder(
         magic=2,
         compression_type=0,
-        is_transactional=0,
-        producer_id=-1,
-        producer_epoch=-1,
-        base_sequence=-1,
+        is_transactional=attributes & TRANSACTIONAL,
+        producer_id=producer,
+        producer_epoch=0,
+        base_sequence=0,
         batch_size=16_384,
     )
-    builder.append(0, 1_000, b"key", b"value", [("name", b"header")])
-    builder.append(1, 1_001, None, None, [])
-    parsed = BareRecords(INPUT, MemoryRecords(bytes(builder.build())), [], 0, None, None, True, 1)
-    assert [(each.offset, each.timestamp, each.key, each.value, list(each.headers)) for each in parsed] == [
-        (0, 1_000, b"key", b"value", [("name", b"header")]),
-        (1, 1_001, None, None, []),
+    for offset, (key, value, *headers) in enumerate(values):
+        builder.append(offset, 1_000 + offset, key, value, headers)
+    made = bytearray(builder.build())
+    made[:8] = base_offset.to_bytes(8, "big")
+    if attributes & CONTROL:
+        made[22] |= CONTROL
+        made[17:21] = calc_crc32c_py(made[21:]).to_bytes(4, "big")
+    return bytes(made)
+
+
+def marker(base_offset, producer, kind):
+    return batch(base_offset, [(kind, b"\0" * 6)], producer=producer, attributes=CONTROL | TRANSACTIONAL)
+
+
+def of_two_producers(start=0):
+    """Offsets up to 11, from the batch on that has *start*, as a broker sends them: one producer commits, one aborts
+    and commits later, with their records between each other's.
+    """
+    some = [(b"key", b"value", ("name", b"header")), (None, None)]
+    batches = {
+        1: batch(0, some, producer=1, attributes=TRANSACTIONAL),
+        3: batch(2, some, producer=2, attributes=TRANSACTIONAL),
+        5: batch(4, some, producer=1, attributes=TRANSACTIONAL),
+        6: marker(6, 2, ABORT),
+        7: marker(7, 1, COMMIT),
+        9: batch(8, some),
+        10: batch(10, some[:1], producer=2, attributes=TRANSACTIONAL),
+        11: marker(11, 2, COMMIT),
+    }
+    return b"".join(data for last, data in batches.items() if last >= start)
+
+
+def parsed(kind, data, start, aborted=()):
+    return kind(INPUT, MemoryRecords(data), aborted, start, None, None, True, READ_COMMITTED)
+
+
+@pytest.mark.parametrize("start", range(13))
+def test_records_are_those_that_aiokafka_reads_and_as_its_parser_made_them(start):
+    data, aborted = of_two_producers(start), [(2, 2)] if start <= 6 else []
+    ours, theirs = (parsed(kind, data, start, aborted) for kind in (BareRecords, PartitionRecords))
+    read = [
+        [(each.offset, each.timestamp, each.key, each.value, tuple(each.headers)) for each in records]
+        for records in (ours, theirs)
     ]
-    assert parsed.next_fetch_offset == 2
+    assert read[0] == read[1]
+    assert [offset for offset, *_ in read[0]] == [offset for offset in (0, 1, 4, 5, 8, 9, 10) if offset >= start]
+    assert ours.next_fetch_offset == theirs.next_fetch_offset == max(start, 12)
+
+
+def test_a_damaged_batch_is_not_read():
+    damaged = bytearray(of_two_producers())
+    damaged[-1] ^= 1
+    with pytest.raises(CorruptRecordException, match="offset 11 is damaged"):
+        list(parsed(BareRecords, bytes(damaged), 0, [(2, 2)]))
 
 
 def test_a_stretch_splits_and_shortens_without_losing_an_offset():
