@@ -25,6 +25,7 @@ from runtime.settings import Settings, SettingsError
 ENTRIES: Final = {
     "demo": "runtime.demo",
     "chaos": "runtime.chaos",
+    "soak": "runtime.soak",
     "up": "runtime.supervisor",
     "jars": "runtime.jars",
     "broker": "runtime.broker",
@@ -114,6 +115,21 @@ def chaos(
     Writes var/chaos/report.json and var/chaos/index.html. Exits with 1 if a single thing was lost or done twice.
     """
     _run("chaos", minutes=minutes, seed=seed, rate=rate, keep=keep)
+
+
+@app.command()
+def soak(
+    minutes: Annotated[float, typer.Option(min=0.5, max=10_080.0, help="How long, after the warm-up.")] = 30.0,
+    rate: Annotated[
+        float, typer.Option(min=0.0, help="Records a second; 0: 70 % of what this machine can take, found out before.")
+    ] = 0.0,
+    seed: Annotated[int, typer.Option(help="Seed of the commands and of the market.")] = 1,
+) -> None:
+    """Run the whole system at a steady load, and see that no worker, gateway or sink grows.
+
+    Writes var/soak/report.json and var/soak/index.html. Exits with 1 if one grows by more than 2 MiB an hour.
+    """
+    _run("soak", minutes=minutes, rate=rate, seed=seed)
 
 
 @app.command()

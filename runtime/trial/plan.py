@@ -73,7 +73,10 @@ class Market(msgspec.Struct, frozen=True):
 
 
 class Shape(msgspec.Struct, frozen=True):
-    """How much, how fast, and of which randomness. *start_us* is the instant from which deadlines are counted."""
+    """How much, how fast, and of which randomness. *start_us* is the instant from which deadlines are counted.
+
+    Orders that would rest until somebody cancels them are good for at most *lifetime_s*, if that is given.
+    """
 
     commands: int = 20_000
     users: int = 1_000
@@ -81,6 +84,7 @@ class Shape(msgspec.Struct, frozen=True):
     seed: int = 1
     partitions: int = 8
     start_us: int = 0
+    lifetime_s: float | None = None
 
     @property
     def duration_s(self) -> float:

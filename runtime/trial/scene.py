@@ -16,7 +16,7 @@ from runtime.process import StopRequest
 from runtime.settings import Settings
 from runtime.supervisor import Cancelled, Supervisor
 from runtime.trial.oracle.evidence import Check
-from runtime.trial.progress import More, Progress, starting
+from runtime.trial.progress import Counts, More, Progress, starting
 from runtime.trial.run import Run, Stopped
 
 #: What a shell expects of a program that Ctrl-C has ended.
@@ -42,9 +42,14 @@ class Scene:
     @contextlib.contextmanager
     def following(self, run: Run, more: Callable[[], More] = dict) -> Iterator[None]:
         """Shows how far *run* is, which raises Stopped from now on when somebody asks for the end."""
-        with Progress(self.console, run.counts, more) as progress:
-            run.look = lambda: self._look(progress)
+        with self.showing(run.counts, more) as run.look:
             yield
+
+    @contextlib.contextmanager
+    def showing(self, now: Callable[[], Counts | str], more: Callable[[], More] = dict) -> Iterator[Callable[[], None]]:
+        """Gives what shows how things stand *now*, and raises Stopped when somebody asks for the end."""
+        with Progress(self.console, now, more) as progress:
+            yield lambda: self._look(progress)
 
     @contextlib.contextmanager
     def timed(self, name: str) -> Iterator[None]:

@@ -57,12 +57,16 @@ def whole(value: Decimal, step: Decimal) -> Decimal:
 
 
 class Taste(msgspec.Struct, frozen=True):
-    """One user's way of choosing an order's terms, given the assets they have *held* since the start."""
+    """One user's way of choosing an order's terms, given the assets they have *held* since the start.
+
+    With *lifetime_s*, no limit order rests for longer.
+    """
 
     random: Random
     markets: tuple[Market, ...]
     held: frozenset[str]
     good_till_max_us: int
+    lifetime_s: float | None = None
 
     def order(self, order_id: str, style: str, market: Market, now_us: int) -> tuple[Placed, wire.Avro]:
         """An order as its user remembers it, and the fields of its PlaceOrder."""
@@ -97,6 +101,9 @@ class Taste(msgspec.Struct, frozen=True):
         elif style == "good_till":
             till_us = now_us + self.random.randrange(3, 15) * SECOND_US
             fields |= {"time_in_force": "GTD", "good_till": min(till_us, self.good_till_max_us)}
+        if self.lifetime_s is not None and fields["time_in_force"] == "GTC" and fields["price"] is not None:
+            till_us = now_us + int(self.lifetime_s * self.random.uniform(0.5, 1.0) * SECOND_US)
+            fields |= {"time_in_force": "GTD", "good_till": till_us}
         remembered = None if fields["price"] is None else price
         return Placed(order_id=order_id, market=market, quantity=quantity, price=remembered), fields
 

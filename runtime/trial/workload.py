@@ -143,7 +143,7 @@ class Crowd:
     def misbehave(self, kind: str, build: Callable[[mischief.Culprit, str], Planned], at_ms: int) -> Planned:
         """A bad record of *kind* by some user."""
         number = next(self._numbers)
-        user = self._user()
+        user = self.somebody()
         others = max(1, self.shape.users - 1)  # a user who is alone has an imaginary stranger
         stranger = (user + 1 + self._random.randrange(others)) % max(2, self.shape.users)
         culprit = mischief.Culprit(
@@ -163,7 +163,7 @@ class Crowd:
     def act(self, at_ms: int) -> Planned:
         """The next command of the user whose turn it is. Who has nothing to cancel or repeat yet places an order."""
         action = self._random.choices(list(ACTIONS), list(ACTIONS.values()))[0]
-        return self._acts[action](self._user(), at_ms)
+        return self._acts[action](self.somebody(), at_ms)
 
     # ── one method an action ────────────────────────────────────────────────────────────────────────────────────────
 
@@ -241,12 +241,16 @@ class Crowd:
     def _order(self, user: int, style: str, at_ms: int) -> tuple[terms.Placed, wire.Avro]:
         market = self._random.choice(self._markets)
         held = frozenset(self._assets.get(user, ()))
-        taste = terms.Taste(self._random, tuple(self._markets), held, self.shape.good_till_max_us)
+        shape = self.shape
+        taste = terms.Taste(
+            self._random, tuple(self._markets), held, shape.good_till_max_us, lifetime_s=shape.lifetime_s
+        )
         return taste.order(f"o-{next(self._numbers):06d}", style, market, self._now_us(at_ms))
 
     # ── odds and ends ───────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _user(self) -> int:
+    def somebody(self) -> int:
+        """The user whose turn it is."""
         return bisect_left(self._cumulative, self._random.uniform(0, self._cumulative[-1]))
 
     def _now_us(self, at_ms: int) -> int:

@@ -35,7 +35,7 @@ def test_each_setting_in_the_container_files_exists():
 
 
 def test_every_process_is_in_the_stack():
-    embedded = {"broker", "clickhouse", "up", "demo", "chaos", "jars"}
+    embedded = {"broker", "clickhouse", "up", "demo", "chaos", "soak", "jars"}
     by_hand = {"acls", "reconcile", "audit", "dlq list", "dlq show", "dlq replay"}
     assert {service["command"][0] for service in OURS.values()} == set(command.ENTRIES) - embedded - by_hand
 
