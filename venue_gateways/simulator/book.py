@@ -142,6 +142,18 @@ class Book:
         self._end(order, Status.CANCELED, now)
         self._note(out, Happening.CANCELED, order, now, request_id=request_id)
 
+    def expire(self, order: Order, now: int, out: list[Execution]) -> None:
+        """Take an open order out whose time is up."""
+        self.version += 1
+        if order.working_at is not None:
+            self._side(order.side).remove(order)
+        self._expire(order, Reason.DUE, now, out)
+
+    def turn_away(self, order: Order, now: int, out: list[Execution]) -> None:
+        """Take an order in that would match although it is to rest only, and end it at once."""
+        self._note(out, Happening.ACCEPTED, order, now)
+        self._expire(order, Reason.WOULD_MATCH, now, out)
+
     def reduce(self, order: Order, quantity: int, now: int, out: list[Execution], request_id: str | None) -> None:
         """Make an open order smaller, in its place in the queue. *quantity* exceeds what traded or was prevented."""
         self.version += 1
@@ -367,9 +379,9 @@ class Book:
         *,
         maker: bool,
     ) -> None:
-        """A trade of *order*, with the fee in the asset that it brings in."""
-        buys = order.side is Side.BUY
-        fee = (quantity if buys else cost) * rate // money.ONE
+        """A trade of *order*, with its fee: in the asset that it brings in, or in the quote asset."""
+        in_base = order.side is Side.BUY and not self._fees.in_quote
+        fee = (quantity if in_base else cost) * rate // money.ONE
         out.append(
             Execution(
                 what=Happening.TRADED,
@@ -382,7 +394,7 @@ class Book:
                 price=price,
                 trade_id=self.trade_id,
                 fee=fee - fee % self._fees.grain,
-                fee_asset=self._instrument.base if buys else self._instrument.quote,
+                fee_asset=self._instrument.base if in_base else self._instrument.quote,
                 maker=maker,
             )
         )

@@ -34,6 +34,8 @@ class Outcome(StrEnum):
 NEVER_PERFORMED: Final = frozenset(
     {Outcome.REQUEST_LOST, Outcome.ERROR_BEFORE, Outcome.TOO_MANY_REQUESTS, Outcome.BANNED, Outcome.FORBIDDEN}
 )
+#: What is said then comes from no request: the connection is cut, or somebody answers in the venue's place.
+UNANSWERED: Final = NEVER_PERFORMED | {Outcome.RESPONSE_LOST, Outcome.ERROR_AFTER}
 
 
 class Mishap(StrEnum):

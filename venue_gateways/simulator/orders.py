@@ -57,6 +57,8 @@ class Reason(StrEnum):
     UNFILLED_FOK = "UNFILLED_FOK"
     NO_LIQUIDITY = "NO_LIQUIDITY"
     SELF_TRADE = "SELF_TRADE"
+    WOULD_MATCH = "WOULD_MATCH"  # it was to rest only
+    DUE = "DUE"  # its time was up
 
 
 class Refusal(StrEnum):
@@ -79,15 +81,21 @@ class Refusal(StrEnum):
 
 
 class Fees(msgspec.Struct, frozen=True):
-    """What the venue charges: fractions of the asset received, rounded down to a multiple of *grain*."""
+    """What the venue charges: fractions of the asset received, or always of the quote asset, rounded down to a multiple
+    of *grain*.
+    """
 
     maker_rate: int
     taker_rate: int
     grain: int = 10**10
+    in_quote: bool = False
 
 
 class Ticket(msgspec.Struct, frozen=True, kw_only=True):
-    """An order as a client asks for it. *budget* is an amount of the quote asset, in place of a market quantity."""
+    """An order as a client asks for it. *budget* is an amount of the quote asset, in place of a market quantity.
+
+    *expires_at* is when its time is up, in µs; 0: never.
+    """
 
     symbol: str
     side: Side
@@ -101,6 +109,7 @@ class Ticket(msgspec.Struct, frozen=True, kw_only=True):
     self_trade: SelfTrade = SelfTrade.NONE
     client_order_id: str | None = None
     labels: tuple[tuple[str, int], ...] = ()
+    expires_at: int = 0
 
 
 class Order(msgspec.Struct, kw_only=True, eq=False, gc=False):
@@ -121,6 +130,7 @@ class Order(msgspec.Struct, kw_only=True, eq=False, gc=False):
     post_only: bool = False
     self_trade: SelfTrade = SelfTrade.NONE
     labels: tuple[tuple[str, int], ...] = ()
+    expires_at: int = 0
     house: bool = False
     updated_at: int = 0
     working_at: int | None = None

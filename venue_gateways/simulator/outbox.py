@@ -1,7 +1,7 @@
 """What a WebSocket connection is still to be sent, and the mishaps that befall events on the way."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from venue_gateways.simulator.faults import Dice, Mishap
@@ -34,6 +34,10 @@ class Outbox:
             self._queue.put_nowait(text)
         except asyncio.QueueFull:
             self.cut()
+
+    def put_all(self, texts: Iterable[bytes]) -> None:
+        for text in texts:
+            self.put(text)
 
     def deliver(self, event: bytes) -> None:
         """Send *event*, unless something happens to it."""

@@ -1,4 +1,4 @@
-"""The process of the simulated venue: Binance Spot's API over a real book, on the loopback interface.
+"""The process of the simulated venue: a venue's API over a real book, on the loopback interface.
 
 State lives in memory: after a restart the venue knows no order, open or ended, and no trade. The journal is only ever
 appended to, and order and trade IDs go on from its end.
@@ -10,9 +10,9 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import structlog
@@ -20,26 +20,24 @@ import uvicorn
 import uvloop
 from typing_extensions import override
 
-from domain import money
 from domain.instruments import Instrument
 from runtime import instruments, telemetry
 from runtime.exits import Exit
 from runtime.settings import Settings, SettingsError
-from venue_gateways.simulator import faults, metrics, sessions
-from venue_gateways.simulator.binance import security
-from venue_gateways.simulator.binance.exchange import LIMITS, Exchange
-from venue_gateways.simulator.binance.limits import Ban, Limit, LimitType
-from venue_gateways.simulator.binance.security import Credential, CredentialsError
+from venue_gateways.simulator import faults, metrics
+from venue_gateways.simulator.binance.front import Binance
+from venue_gateways.simulator.binance.limits import Limit, LimitType
 from venue_gateways.simulator.connection import HttpConnection, WebSocketConnection
+from venue_gateways.simulator.dialect import CredentialsError, Dialect
+from venue_gateways.simulator.dialects import DIALECTS, SIMULATED
 from venue_gateways.simulator.faults import Dice, InvalidPlan, Plan
 from venue_gateways.simulator.journal import Journal, JournalDamaged
 from venue_gateways.simulator.market import Market, Temper
-from venue_gateways.simulator.orders import Fees
+from venue_gateways.simulator.names import Names
 from venue_gateways.simulator.service import Clock, Service
-from venue_gateways.simulator.venue import Rules, Venue
+from venue_gateways.simulator.venue import Venue
 from venue_gateways.simulator.web import Application
 
-VENUE: Final = "simulated"
 HOST: Final = "127.0.0.1"
 #: How long requests in flight may take when the process is asked to stop.
 _GRACE_S: Final = 2
@@ -48,13 +46,14 @@ _log = structlog.get_logger()
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """What kind of venue it is. *opening* is what every account starts with, by asset; None: all it may want."""
+    """What kind of venue it is. *opening* is what every account starts with, by asset; None: all it may want.
+
+    It trades the instruments of *venue*; of ``simulated`` if there are none; or else of the only venue there is.
+    """
 
     seed: int = 1
-    limits: tuple[Limit, ...] = LIMITS
-    ban: Ban = Ban()
-    fees: Fees = Fees(maker_rate=money.ONE // 1_000, taker_rate=money.ONE // 1_000)
-    rules: Rules = Rules()
+    venue: str = SIMULATED
+    dialect: Dialect = Binance()
     opening: dict[str, int] | None = None
     plan: Plan = Plan()
     temper: Temper = Temper()
@@ -70,7 +69,7 @@ class Running(msgspec.Struct, frozen=True):
     service: Service
 
 
-def main(
+def main(  # noqa: PLR0913, PLR0917  # each is an option of the command line
     settings: Settings,
     port: int = 0,
     journal: Path | None = None,
@@ -79,25 +78,24 @@ def main(
     fault_plan: Path | None = None,
     weight_per_minute: int = 120_000,
     orders_per_10_s: int = 8_000,
+    venue: str = SIMULATED,
 ) -> int:
     """Run the venue until SIGTERM or Ctrl-C; its URL is the first line of stdout.
 
-    *credentials* is a TOML file with ``key`` and ``secret``; without one, ``simulator/credentials.toml`` under
-    ``settings.var`` is used, and made if it isn't there. *fault_plan* is a file as ``PUT /simulator/faults`` takes it.
+    *credentials* is a TOML file with ``key`` and ``secret``; without one, ``credentials.toml`` in :func:`home` is used,
+    and made if it isn't there. *fault_plan* is a file as ``PUT /simulator/faults`` takes it. *venue* is whose API it
+    has; the two limits are Binance's, the others publish theirs.
     """
     telemetry.start(settings, "simulator")
-    limits = (
-        Limit(LimitType.REQUEST_WEIGHT, "MINUTE", 1, weight_per_minute),
-        Limit(LimitType.ORDERS, "SECOND", 10, orders_per_10_s),
-    )
     try:
         plan = faults.parse(fault_plan.read_bytes()) if fault_plan else Plan()
-        known = load_credentials(settings, credentials)
+        dialect = _dialect(venue, weight_per_minute, orders_per_10_s)
+        known = load_credentials(dialect, credentials, home(settings, venue))
         serving = serve(
             settings,
             known,
-            journal or settings.var / "simulator" / "journal.jsonl",
-            Options(seed=seed, limits=limits, plan=plan),
+            journal or home(settings, venue) / "journal.jsonl",
+            Options(seed=seed, venue=venue, dialect=dialect, plan=plan),
             port=port,
         )
         return uvloop.run(_until_stopped(serving))
@@ -109,18 +107,38 @@ def main(
         return Exit.TEMPORARY
 
 
-def load_credentials(settings: Settings, path: Path | None) -> dict[str, Credential]:
-    """The credentials at *path*, or the venue's own, which are made at the first start."""
+def home(settings: Settings, venue: str) -> Path:
+    """Where the simulated *venue* keeps its journal and its credentials unless told otherwise."""
+    own = settings.var / "simulator"
+    return own if venue == SIMULATED else own / venue
+
+
+def _dialect(venue: str, weight_per_minute: int, orders_per_10_s: int) -> Dialect:
+    """Raises SettingsError for a venue that can't be simulated."""
+    make = DIALECTS.get(venue)
+    if make is None:
+        raise SettingsError(f"no simulator of {venue!r}; there are: {', '.join(DIALECTS)}")
+    if make is not Binance:
+        return make()
+    limits = (
+        Limit(LimitType.REQUEST_WEIGHT, "MINUTE", 1, weight_per_minute),
+        Limit(LimitType.ORDERS, "SECOND", 10, orders_per_10_s),
+    )
+    return Binance(limits=limits)
+
+
+def load_credentials(dialect: Dialect, path: Path | None, directory: Path) -> Mapping[str, Any]:
+    """The credentials at *path*, or the venue's own in *directory*, which are made at the first start."""
     if path is not None:
-        return security.read(path)
-    own = settings.var / "simulator" / "credentials.toml"
-    return security.read(own) if own.exists() else security.create(own)
+        return dialect.read_credentials(path)
+    own = directory / "credentials.toml"
+    return dialect.read_credentials(own) if own.exists() else dialect.create_credentials(own)
 
 
 @contextlib.asynccontextmanager
 async def serve(
     settings: Settings,
-    credentials: dict[str, Credential],
+    credentials: Mapping[str, Any],
     journal: Path,
     options: Options | None = None,
     *,
@@ -132,16 +150,19 @@ async def serve(
     An error of the venue's own cancels whoever is inside, and is raised when they leave.
     """
     chosen = options or Options()
-    with contextlib.closing(Journal(journal)) as opened, _listen(port) as listener:
-        service = _build(settings, credentials, opened, chosen, clock)
-        application = Application(service, lifetime_s=chosen.connection_lifetime_s)
+    dialect = chosen.dialect
+    symbols = _symbols(settings, chosen.venue)
+    names = dialect.names(instrument.symbol for instrument in symbols)
+    with contextlib.closing(Journal(journal, names)) as opened, _listen(port) as listener:
+        service = _build(symbols, names, credentials, opened, chosen, clock)
+        application = Application(service, stream_path=dialect.stream_path, lifetime_s=chosen.connection_lifetime_s)
         server = _Server(_configuration(application), service)
         async with asyncio.TaskGroup() as tasks:
             serving = tasks.create_task(server.serve(sockets=[listener]))
             trading = tasks.create_task(_trade(service, chosen.step_interval_s))
             address = f"{HOST}:{listener.getsockname()[1]}"
             try:
-                yield Running(f"http://{address}", f"ws://{address}{sessions.PATH}", service)
+                yield Running(f"http://{address}", f"ws://{address}{dialect.stream_path}", service)
             finally:
                 trading.cancel()
                 server.should_exit = True
@@ -149,33 +170,40 @@ async def serve(
 
 
 def _build(
-    settings: Settings, credentials: dict[str, Credential], journal: Journal, options: Options, clock: Clock
+    symbols: Iterable[Instrument],
+    names: Names,
+    credentials: Mapping[str, Any],
+    journal: Journal,
+    options: Options,
+    clock: Clock,
 ) -> Service:
+    dialect = options.dialect
     venue = Venue(
-        _symbols(settings),
-        fees=options.fees,
-        rules=options.rules,
+        symbols,
+        fees=dialect.fees,
+        rules=dialect.rules,
         opening=options.opening,
         order_id=journal.last_ids.order_id,
         trade_ids=journal.last_ids.trade_ids,
     )
-    exchange = Exchange(venue, credentials, published=options.limits, ban=options.ban)
+    front = dialect.open(venue, names, credentials)
     market = Market(venue, seed=options.seed, temper=options.temper)
-    service = Service(exchange, market, journal, Dice(options.plan, metrics.note_fault), clock)
+    service = Service(front, market, journal, Dice(options.plan, metrics.note_fault), clock)
     service.step()  # the first client finds a market
     return service
 
 
-def _symbols(settings: Settings) -> tuple[Instrument, ...]:
-    """The symbols of the venue ``simulated``, or of the only venue there is. Raises SettingsError without any."""
+def _symbols(settings: Settings, venue: str) -> tuple[Instrument, ...]:
+    """The symbols to trade. Raises SettingsError without any."""
     rulebook = instruments.load(settings.instruments)
-    played = VENUE if VENUE in rulebook.venues or len(rulebook.venues) != 1 else next(iter(rulebook.venues))
-    symbols = rulebook.of(played)
-    if not symbols:
+    known = [name for name in (venue, SIMULATED) if name in rulebook.venues]
+    if not known and len(rulebook.venues) == 1:
+        known = list(rulebook.venues)
+    if not known:
         raise SettingsError(
-            f"{settings.instruments}: no instruments of {VENUE!r} in it; add some for the venue to trade"
+            f"{settings.instruments}: no instruments of {venue!r} in it; add some for the venue to trade"
         )
-    return symbols
+    return rulebook.of(known[0])
 
 
 async def _trade(service: Service, interval_s: float) -> None:
@@ -214,7 +242,7 @@ class _Server(uvicorn.Server):
 
     @override
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._service.hub.announce_shutdown(self._service.clock())
+        self._service.front.announce_shutdown(self._service.clock())
         await asyncio.sleep(0)  # let outboxes empty
         await super().shutdown(sockets)
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from domain import money
 from venue_gateways.simulator import metrics
-from venue_gateways.simulator.binance.exchange import Exchange
-from venue_gateways.simulator.binance.stream import Hub
+from venue_gateways.simulator.dialect import AnyFront
+from venue_gateways.simulator.exchange import Exchange
 from venue_gateways.simulator.faults import Dice
 from venue_gateways.simulator.journal import Journal, entries
 from venue_gateways.simulator.market import Market
@@ -19,16 +19,19 @@ Clock = Callable[[], int]
 class Service:
     """The venue, its dialect, its market, its journal and its dice. *clock* gives microseconds since the epoch."""
 
-    def __init__(self, exchange: Exchange, market: Market, journal: Journal, dice: Dice, clock: Clock) -> None:
-        self.exchange = exchange
+    def __init__(self, front: AnyFront, market: Market, journal: Journal, dice: Dice, clock: Clock) -> None:
+        self.front = front
         self.market = market
         self.dice = dice
         self._clock = clock
-        self.hub = Hub(exchange)
         self.market_running = True
         self.answers: Counter[tuple[str, int]] = Counter()
         self._journal = journal
         self._broken: OSError | None = None
+
+    @property
+    def exchange(self) -> Exchange:
+        return self.front.exchange
 
     def clock(self) -> int:
         """The venue's time, which is not always right."""
@@ -45,7 +48,7 @@ class Service:
         refusals = self.exchange.drain_refusals()
         if executions or refusals:
             try:
-                self._journal.append([*entries(executions), *refusals])
+                self._journal.append([*entries(executions, self._journal.names), *refusals])
             except OSError as error:
                 self._broken = error
                 raise
@@ -56,7 +59,7 @@ class Service:
         """Tell every stream of what was recorded."""
         if not executions:
             return
-        self.hub.publish(executions, now)
+        self.front.publish(executions, now)
         for execution in executions:
             if execution.what is Happening.ACCEPTED:
                 metrics.ORDERS.inc()
@@ -64,8 +67,9 @@ class Service:
                 metrics.FILLS.inc()
 
     def step(self) -> None:
-        """Let the market move once, unless it has been told to stand still."""
+        """Let time pass: orders whose time is up end, and the market moves, unless it has been told to stand still."""
         now = self.clock()
+        self.exchange.venue.expire_due(now)
         if self.market_running:
             self.market.step(now)
         self.tell(self.record(), now)
@@ -94,6 +98,6 @@ class Service:
                 for (operation, status), count in sorted(self.answers.items())
             ],
             "faults": {name: count for name, count in self.dice.counts.items() if count},
-            "sessions": len(self.hub.sessions),
+            "sessions": len(self.front.sessions),
             "market_running": self.market_running,
         }

@@ -3,16 +3,11 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Final
-
-import orjson
+from typing import Any
 
 from venue_gateways.simulator import faults, metrics
-from venue_gateways.simulator.binance import stream
-from venue_gateways.simulator.binance.errors import ApiError
-from venue_gateways.simulator.binance.exchange import HONEST, Lies
-from venue_gateways.simulator.binance.stream import Session
 from venue_gateways.simulator.connection import reset
+from venue_gateways.simulator.dialect import Refused, Reply, Session, lies
 from venue_gateways.simulator.faults import Fate, Outcome
 from venue_gateways.simulator.outbox import Outbox
 from venue_gateways.simulator.service import Service
@@ -22,48 +17,26 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-PATH: Final = "/ws-api/v3"
-_PATHS: Final = frozenset({PATH, "/"})  # the second for who has only the address of the process
 
-#: What is said in place of an answer; any other outcome cuts the connection.
-_INSTEAD: Final = {
-    Outcome.ERROR_BEFORE: (504, -1007, "Timeout waiting for response from backend server."),
-    Outcome.ERROR_AFTER: (504, -1007, "Timeout waiting for response from backend server."),
-    Outcome.TOO_MANY_REQUESTS: (429, -1003, "Too many requests queued."),
-    Outcome.FORBIDDEN: (403, -1002, "You are not authorized to execute this request."),
-    Outcome.BANNED: (418, -1003, "Way too much request weight used; IP banned."),
-}
-
-
-def lies(fate: Fate) -> Lies:
-    """What the dialect has to know of a request's fate."""
-    lies = Lies(
-        hide_us=fate.hide_ms * 1_000,
-        denied=fate.denied,
-        no_open_orders=fate.no_open_orders,
-        filled_first=fate.filled_first,
-    )
-    return HONEST if lies == HONEST else lies
-
-
-async def serve(service: Service, scope: Scope, receive: Receive, send: Send, *, lifetime_s: float) -> None:
-    """Hold one connection until the client goes, or for *lifetime_s*."""
+async def serve(service: Service, path: str, scope: Scope, receive: Receive, send: Send, *, lifetime_s: float) -> None:
+    """Hold one connection until the client goes, or for *lifetime_s*. The stream is at *path* and at ``/``."""
     await receive()  # websocket.connect
     now, address = service.clock(), scope["client"][0]
-    if scope["path"] not in _PATHS:
-        await _refuse(send, ApiError(-1020, f"There is no WebSocket API here, but at {PATH}.", 404))
+    outbox = Outbox(service.dice, lambda: reset(scope))
+    if scope["path"] not in {path, "/"}:  # the second for who has only the address of the process
+        await _refuse(send, Reply(404, f"There is no stream here, but at {path}.".encode()))
         return
     try:
-        service.exchange.address(address).connect(now)
-    except ApiError as error:
-        await _refuse(send, error)
+        query = scope["query_string"].decode("latin-1")
+        session = service.front.session(address, query, outbox.deliver, now)
+    except Refused as refused:
+        await _refuse(send, refused.reply)
         return
     await send({"type": "websocket.accept"})
-    outbox = Outbox(service.dice, lambda: reset(scope))
-    session = Session(service.exchange, address, outbox.deliver, now, scope["query_string"].decode("latin-1"))
-    service.hub.sessions[session] = None
+    service.front.sessions[session] = None
     metrics.SESSIONS.inc()
-    sender = asyncio.create_task(_send_all(outbox, send))
+    outbox.put_all(session.welcome(now))
+    tasks = [asyncio.create_task(_send_all(outbox, send)), asyncio.create_task(_beat(service, session, outbox))]
     try:
         async with asyncio.timeout(lifetime_s):
             await _converse(service, session, outbox, receive)
@@ -71,18 +44,30 @@ async def serve(service: Service, scope: Scope, receive: Receive, send: Send, *,
         await send({"type": "websocket.close", "code": 1001, "reason": "the connection has lived long enough"})
     finally:
         metrics.SESSIONS.dec()
-        del service.hub.sessions[session]
+        del service.front.sessions[session]
         outbox.close()
-        sender.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await sender
+        for task in tasks:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+
+async def _beat(service: Service, session: Session, outbox: Outbox) -> None:
+    """Say what is said regularly, until the venue has had enough of the connection."""
+    while session.beat_s is not None:
+        await asyncio.sleep(session.beat_s)
+        said = session.beat(service.clock())
+        if said is None:
+            outbox.cut()
+            return
+        outbox.put_all(said)
 
 
 async def _converse(service: Service, session: Session, outbox: Outbox, receive: Receive) -> None:
     """Answer requests, one after the other, until the client has gone or is to be cut off."""
     while (message := await receive())["type"] == "websocket.receive":
         text = message.get("text") or message.get("bytes") or b""
-        operation = stream.operation(text)
+        operation = session.operation(text)
         fate = service.dice.request(operation)
         answered = await _answer(service, session, outbox, text, fate)
         service.count(operation, 200 if answered else 0)
@@ -97,10 +82,10 @@ async def _answer(service: Service, session: Session, outbox: Outbox, text: str 
     if fate is faults.KIND:
         answer = session.answer(text, arrived, arrived)
         happened = service.record()
-        outbox.put(answer)  # first: what it caused follows
+        outbox.put_all(answer)  # first: what it caused follows
         service.tell(happened, arrived)
         return True
-    said: bytes | None = None
+    said: tuple[bytes, ...] = ()
     if outcome not in faults.NEVER_PERFORMED:
         await asyncio.sleep(fate.before_s(plan))
         now = service.clock()
@@ -108,23 +93,19 @@ async def _answer(service: Service, session: Session, outbox: Outbox, text: str 
         service.tell(service.record(), now)
         await asyncio.sleep(fate.after_s(plan))
     if outcome in {Outcome.TRUNCATED, Outcome.HTML}:
-        said = (said or b"")[: len(said or b"") // 2]
-    elif outcome in faults.NEVER_PERFORMED | {Outcome.RESPONSE_LOST, Outcome.ERROR_AFTER}:
-        said = _instead(text, outcome)
-    if said is None:
-        return False
-    outbox.put(said)
+        said = tuple(answer[: len(answer) // 2] for answer in said)
+    elif outcome is not None and outcome in faults.UNANSWERED:
+        instead = session.instead(text, outcome)
+        if instead is None:
+            return False
+        said = (instead,)
+    outbox.put_all(said)
     return True
 
 
-def _instead(text: str | bytes, outcome: Outcome | None) -> bytes | None:
-    said = _INSTEAD.get(outcome) if outcome else None
-    return stream.instead(text, *said) if said else None
-
-
-async def _refuse(send: Send, error: ApiError) -> None:
-    await send({"type": "websocket.http.response.start", "status": error.status, "headers": []})
-    await send({"type": "websocket.http.response.body", "body": orjson.dumps(error.payload())})
+async def _refuse(send: Send, reply: Reply) -> None:
+    await send({"type": "websocket.http.response.start", "status": reply.status, "headers": reply.headers})
+    await send({"type": "websocket.http.response.body", "body": reply.body})
 
 
 async def _send_all(outbox: Outbox, send: Send) -> None:

@@ -4,6 +4,7 @@ Client order IDs are unique among the *open* orders of an account and symbol, an
 that is Binance's rule (rest-api.md, New order) and Kraken's, and why a blind repetition can open a second order.
 """
 
+import heapq
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
@@ -35,11 +36,15 @@ UNLIMITED: Final = 10**12 * money.ONE
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
-    """How much of everything; *history_max* is how many ended orders of an account are remembered."""
+    """How much of everything; *history_max* is how many ended orders of an account are remembered.
+
+    *turns_away_late*: an order that is to rest only and would match is accepted, and ended at once, instead of refused.
+    """
 
     open_orders_max: int = 1_000_000
     trigger_orders_max: int = 1_000_000
     history_max: int = 200_000
+    turns_away_late: bool = False
 
 
 class Balance(msgspec.Struct):
@@ -109,6 +114,7 @@ class Venue:
         self.order_id = order_id
         self._opening = opening
         self._house_order_id = 0
+        self._due: list[tuple[int, int, Order]] = []  # a heap of orders whose time will be up
         self._outbox: list[Execution] = []
         self._settled = 0
 
@@ -159,9 +165,16 @@ class Venue:
             post_only=ticket.post_only,
             self_trade=ticket.self_trade,
             labels=ticket.labels,
+            expires_at=ticket.expires_at,
             updated_at=now,
         )
-        refusal = self.books[ticket.symbol].submit(order, now, self._outbox)
+        book = self.books[ticket.symbol]
+        refusal = book.submit(order, now, self._outbox)
+        if refusal is Refusal.WOULD_MATCH and self.rules.turns_away_late:
+            book.turn_away(order, now, self._outbox)
+            refusal = None
+        if order.expires_at and refusal is None:
+            heapq.heappush(self._due, (order.expires_at, order.order_id, order))
         self._settle()
         return order if refusal is None else refusal
 
@@ -225,6 +238,16 @@ class Venue:
     def trades_of(self, order: Order, from_id: int = 0) -> Iterable[Execution]:
         """The trades of one order, oldest first."""
         return _from_id(self.account(order.account).trades_of.get(order.order_id, []), from_id)
+
+    # ── what time does ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def expire_due(self, now: int) -> None:
+        """End the open orders whose time is up."""
+        while self._due and self._due[0][0] <= now:
+            order = heapq.heappop(self._due)[2]
+            if order.open:
+                self.books[order.symbol].expire(order, now, self._outbox)
+        self._settle()
 
     # ── what the venue's own market does ───────────────────────────────────────────────────────────────────────────
 
@@ -338,7 +361,8 @@ class Venue:
         if execution.what is Happening.TRADED:
             cost = money.multiply(quantity, execution.price)
             gained = account.balance(instrument.base if buys else instrument.quote)
-            gained.free += (quantity if buys else cost) - execution.fee
+            gained.free += quantity if buys else cost
+            account.balance(execution.fee_asset or instrument.quote).free -= execution.fee
             paid.free -= cost if buys else quantity
             change = -quantity
         elif execution.what is Happening.ACCEPTED:

@@ -15,8 +15,8 @@ from domain import money
 from domain.messages import Side, TimeInForce
 from runtime import instruments
 from venue_gateways.simulator.binance import rest
-from venue_gateways.simulator.binance.exchange import HONEST
 from venue_gateways.simulator.binance.security import Credential
+from venue_gateways.simulator.dialect import HONEST, Request
 from venue_gateways.simulator.orders import Fees, Kind, Ticket
 from venue_gateways.simulator.venue import Venue
 
@@ -65,14 +65,14 @@ class Desk:
         return self.send(verb, path, sign(parameters), lies=lies, arrived=arrived, address=address)
 
     def send(self, verb, path, query, *, key=CREDENTIAL.key, body=b"", lies=HONEST, arrived=None, address="1.2.3.4"):
-        request = rest.Request(
+        request = Request(
             verb=verb,
             path=f"/api/v3/{path}",
             query=query.encode(),
             body=body,
             address=address,
             arrived=arrived or self.now,
-            key=key,
+            headers={b"x-mbx-apikey": key.encode()} if key else {},
         )
         reply = rest.answer(self.exchange, request, self.now, lies)
         self.exchange.observe(self.exchange.venue.drain())

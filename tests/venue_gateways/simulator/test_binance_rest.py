@@ -6,8 +6,9 @@ from domain import money
 from tests.venue_gateways.simulator.client import CREDENTIAL, NEW, NOON, Desk, make_venue, quote, sign, units
 from venue_gateways.simulator.binance import rest
 from venue_gateways.simulator.binance.endpoints import ENDPOINTS
-from venue_gateways.simulator.binance.exchange import Exchange, Lies
+from venue_gateways.simulator.binance.exchange import Exchange
 from venue_gateways.simulator.binance.limits import Limit, LimitType
+from venue_gateways.simulator.dialect import Lies, Request
 from venue_gateways.simulator.orders import Status
 from venue_gateways.simulator.venue import UNLIMITED, Rules
 
@@ -162,9 +163,8 @@ def test_ping_and_time_need_no_key(desk):
 
 
 def test_instants_are_in_microseconds_where_asked_for(desk):
-    request = rest.Request(
-        verb="GET", path="/api/v3/time", query=b"", body=b"", address="a", arrived=NOON, microseconds=True
-    )
+    unit = {b"x-mbx-time-unit": b"MICROSECOND"}
+    request = Request(verb="GET", path="/api/v3/time", address="a", arrived=NOON, headers=unit)
     assert rest.answer(desk.exchange, request, NOON).body == b'{"serverTime":%d}' % NOON
 
 

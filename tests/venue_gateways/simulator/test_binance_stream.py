@@ -8,9 +8,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tests.venue_gateways.simulator.client import CREDENTIAL, NOON, make_venue, ticket, units
 from venue_gateways.simulator.binance.exchange import Exchange
+from venue_gateways.simulator.binance.front import Front
 from venue_gateways.simulator.binance.limits import Limit, LimitType
 from venue_gateways.simulator.binance.security import Credential
-from venue_gateways.simulator.binance.stream import Hub, Session, instead, operation, signed
+from venue_gateways.simulator.binance.stream import Session, instead, operation, signed
 from venue_gateways.simulator.orders import SelfTrade
 
 PRIVATE = Ed25519PrivateKey.generate()
@@ -21,20 +22,20 @@ OTHER = Credential("other", "o" * 64, b"other")
 class Wire:
     """One session of a venue, and all that it was sent."""
 
-    def __init__(self, exchange=None, hub=None, query=""):
+    def __init__(self, exchange=None, front=None, query=""):
         known = {found.key: found for found in (CREDENTIAL, SIGNER, OTHER)}
         self.exchange = exchange or Exchange(make_venue(), known)
-        self.hub = hub or Hub(self.exchange)
+        self.front = front or Front(self.exchange)
         self.events = []
         self.session = Session(
             self.exchange, "1.2.3.4", lambda event: self.events.append(orjson.loads(event)), NOON, query
         )
-        self.hub.sessions[self.session] = None
+        self.front.sessions[self.session] = None
         self.now = NOON
 
     def ask(self, method, **parameters):
         text = orjson.dumps({"id": 7, "method": method, "params": parameters})
-        answer = orjson.loads(self.session.answer(text, self.now, self.now))
+        answer = orjson.loads(self.session.answer(text, self.now, self.now)[0])
         assert answer["id"] == 7
         self.publish()
         return answer
@@ -52,7 +53,7 @@ class Wire:
         return self.signed("userDataStream.subscribe.signature", credential)
 
     def publish(self):
-        self.hub.publish(self.exchange.venue.drain(), self.now)
+        self.front.publish(self.exchange.venue.drain(), self.now)
 
     def place(self, account, *args, **more):
         order = self.exchange.venue.place(account, ticket(*args, **more), self.now)
@@ -167,7 +168,7 @@ def test_two_accounts_can_be_heard_on_one_connection(wire):
 
 
 def test_two_connections_hear_the_same(wire):
-    second = Wire(wire.exchange, wire.hub)
+    second = Wire(wire.exchange, wire.front)
     wire.subscribe()
     second.subscribe()
     wire.place("main", "BUY", 100)
@@ -248,7 +249,7 @@ def test_orders_can_be_placed_queried_and_canceled(wire):
 def test_limits_are_shown_unless_hidden(wire):
     assert wire.ask("ping")["rateLimits"][0]["count"] == 1
     assert "rateLimits" not in wire.ask("ping", returnRateLimits=False)
-    quiet = Wire(wire.exchange, wire.hub, "returnRateLimits=false")
+    quiet = Wire(wire.exchange, wire.front, "returnRateLimits=false")
     assert "rateLimits" not in quiet.ask("ping")
     assert quiet.ask("ping", returnRateLimits=True)["rateLimits"][0]["count"] == 4
 
@@ -265,7 +266,7 @@ def test_limits_are_shared_with_every_other_way_in():
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"id": 1}', '{"id": {}, "method": "ping"}', b"\xff"])
 def test_what_is_no_request_gets_an_error(wire, text):
-    answer = orjson.loads(wire.session.answer(text, NOON, NOON))
+    answer = orjson.loads(wire.session.answer(text, NOON, NOON)[0])
     assert (answer["id"], answer["status"], answer["error"]["code"]) == (None, 400, -1135)
 
 
@@ -282,7 +283,7 @@ def test_instants_are_in_microseconds_where_asked_for():
 
 
 def test_the_shutdown_is_announced(wire):
-    wire.hub.announce_shutdown(NOON)
+    wire.front.announce_shutdown(NOON)
     assert wire.events == [{"event": {"e": "serverShutdown", "E": NOON // 1_000}}]
 
 

@@ -5,6 +5,7 @@ import pytest
 
 from tests.venue_gateways.simulator.client import make_venue, ticket, units
 from venue_gateways.simulator.journal import Journal, JournalDamaged, LastIds, entries, refused
+from venue_gateways.simulator.names import Names
 from venue_gateways.simulator.orders import SelfTrade
 
 
@@ -20,7 +21,7 @@ def test_a_line_says_all_that_happened_to_clients_orders(venue):
     venue.place("main", ticket("BUY", quantity="0.1", client_order_id="market"), 4)
     trade = {"trade_id": "1", "price": "100.5", "quantity": "0.3"}
     market = {"side": "BUY", "type": "MARKET", "price": None, "quantity": "0.1"}
-    assert list(entries(venue.drain())) == [
+    assert list(entries(venue.drain(), Names())) == [
         line("order_accepted", 1, "other", "1", "ask", side="SELL", type="LIMIT", price="100.5", quantity="0.3"),
         line("order_accepted", 2, "main", "2", "bid", side="BUY", type="LIMIT", price="101", quantity="0.4"),
         line("fill", 2, "main", "2", "bid", side="BUY", fee="0.0003", fee_asset="BTC", maker=False, **trade),
@@ -38,7 +39,7 @@ def test_an_order_ends_in_the_journal_exactly_once_if_it_ends(mode):
         venue.place("main", ticket("SELL", 100, quantity), 0)
         venue.place("other", ticket("SELL", 100, "0.1"), 0)
     venue.place("main", ticket("BUY", 100, "0.5", self_trade=mode), 0)
-    lines = list(entries(venue.drain()))
+    lines = list(entries(venue.drain(), Names()))
     for order in venue.orders("main", "BTC-USD"):
         endings = [row for row in lines if row["order_id"] == str(order.order_id) and "executed" in str(row)]
         fills = [row for row in lines if row["order_id"] == str(order.order_id) and row["event"] == "fill"]
@@ -49,7 +50,7 @@ def test_an_order_ends_in_the_journal_exactly_once_if_it_ends(mode):
 def test_a_reduction_is_told(venue):
     order = venue.place("main", ticket("BUY", 100, "0.3"), 0)
     venue.reduce(order, units("0.2"), 5, "smaller")
-    last = list(entries(venue.drain()))[-1]
+    last = list(entries(venue.drain(), Names()))[-1]
     assert (last["event"], last["client_order_id"], last["quantity"]) == ("order_reduced", "smaller", "0.2")
 
 
@@ -62,7 +63,7 @@ def test_it_is_only_ever_appended_to_and_ids_go_on_from_its_end(tmp_path):
         venue.place("other", ticket("SELL", 100), 0)
         venue.place("main", ticket("BUY", 100), 0)
     venue.place("main", ticket("BUY", 100, "1", symbol="ETH-USD"), 0)
-    journal.append(entries(venue.drain()))
+    journal.append(entries(venue.drain(), Names()))
     journal.close()
     before = path.read_bytes()
     again = Journal(path)

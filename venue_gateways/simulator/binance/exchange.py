@@ -1,17 +1,19 @@
 """The state that Binance's dialect adds to the venue: who may come in, how often, and what is hidden from whom."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Final
 
 import msgspec
+from typing_extensions import override
 
-from venue_gateways.simulator import journal
+from venue_gateways.simulator import exchange
 from venue_gateways.simulator.binance import limits
 from venue_gateways.simulator.binance.errors import ApiError, unknown_order
 from venue_gateways.simulator.binance.limits import AccountMeter, AddressMeter, Ban, Limit, LimitType
 from venue_gateways.simulator.binance.parameters import Parameters
 from venue_gateways.simulator.binance.payloads import symbol_name
 from venue_gateways.simulator.binance.security import Credential
+from venue_gateways.simulator.dialect import HONEST, Lies
 from venue_gateways.simulator.orders import Execution, Happening, Order
 from venue_gateways.simulator.venue import Venue
 
@@ -20,22 +22,6 @@ LIMITS: Final = (
     Limit(LimitType.REQUEST_WEIGHT, "MINUTE", 1, 120_000),
     Limit(LimitType.ORDERS, "SECOND", 10, 8_000),
 )
-
-
-class Lies(msgspec.Struct, frozen=True):
-    """How one request is to be deceived.
-
-    *hide_us*: its new order can't be found for so long. *denied*: the order that it asks for is said not to be there.
-    *no_open_orders*: none are shown. *filled_first*: the order that it would cancel is filled before.
-    """
-
-    hide_us: int = 0
-    denied: bool = False
-    no_open_orders: bool = False
-    filled_first: bool = False
-
-
-HONEST: Final = Lies()
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,7 +34,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     lies: Lies = HONEST
 
 
-class Exchange:
+class Exchange(exchange.Exchange):
     """A venue as Binance runs it."""
 
     def __init__(
@@ -59,7 +45,7 @@ class Exchange:
         published: Iterable[Limit] = LIMITS,
         ban: Ban | None = None,
     ) -> None:
-        self.venue = venue
+        super().__init__(venue)
         self.credentials = credentials
         self.published = tuple(published)
         self.execution_id = 0
@@ -67,8 +53,6 @@ class Exchange:
         self._symbols = {symbol_name(symbol): symbol for symbol in venue.instruments}
         self._addresses: dict[str, AddressMeter] = {}
         self._accounts: dict[str, AccountMeter] = {}
-        self._hidden: dict[int, int] = {}
-        self._refusals: list[dict[str, Any]] = []
 
     # ── limits ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -103,13 +87,10 @@ class Exchange:
         if error.status in {429, 418}:
             credential = self.credentials.get(key or "")
             account = credential.account if credential else ""
-            self._refusals.append(journal.refused(now, account, error.status, error.code))
+            self.refuse(now, account, error.status, error.code)
         return error
 
-    def drain_refusals(self) -> list[dict[str, Any]]:
-        refusals, self._refusals = self._refusals, []
-        return refusals
-
+    @override
     def observe(self, executions: Iterable[Execution]) -> None:
         """Learn from what happened: orders that traded for the first time are unfilled no longer."""
         for execution in executions:
@@ -143,16 +124,3 @@ class Exchange:
         if order is None or call.lies.denied or self.hidden(order, call.now):
             raise unknown_order()
         return order
-
-    def hide(self, order: Order, until: int) -> None:
-        """Let nobody find *order* before *until*."""
-        self._hidden[order.order_id] = until
-
-    def hidden(self, order: Order, now: int) -> bool:
-        until = self._hidden.get(order.order_id)
-        if until is None:
-            return False
-        if now >= until:
-            del self._hidden[order.order_id]
-            return False
-        return True

@@ -3,38 +3,19 @@
 from collections.abc import Iterable
 from typing import Final
 
-import msgspec
 import orjson
 
 from venue_gateways.simulator.binance import payloads, security
 from venue_gateways.simulator.binance.endpoints import BY_PATH, SECURITY, Endpoint
 from venue_gateways.simulator.binance.errors import ApiError
-from venue_gateways.simulator.binance.exchange import HONEST, Call, Exchange, Lies
+from venue_gateways.simulator.binance.exchange import Call, Exchange
 from venue_gateways.simulator.binance.limits import LimitType, Window
 from venue_gateways.simulator.binance.parameters import Parameters, split
+from venue_gateways.simulator.dialect import HONEST, Headers, Lies, Reply, Request
 
-Headers = list[tuple[bytes, bytes]]
-
+_KEY: Final = b"x-mbx-apikey"
+_UNIT: Final = b"x-mbx-time-unit"
 _HEADER_NAMES: Final = {LimitType.REQUEST_WEIGHT: "x-mbx-used-weight", LimitType.ORDERS: "x-mbx-order-count"}
-
-
-class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """A request as it came. *arrived* is when, in µs; *microseconds*: the answer is to tell instants in µs."""
-
-    verb: str
-    path: str
-    query: bytes
-    body: bytes
-    address: str
-    arrived: int
-    key: str | None = None
-    microseconds: bool = False
-
-
-class Reply(msgspec.Struct, frozen=True):
-    status: int
-    body: bytes
-    headers: Headers
 
 
 def operation(verb: str, path: str) -> str | None:
@@ -58,7 +39,7 @@ def answer(exchange: Exchange, request: Request, now: int, lies: Lies = HONEST) 
         if endpoint.places:
             headers += _counts(exchange.account_meter(call.account).windows)
     except ApiError as refusal:
-        error = exchange.note_refusal(refusal, request.address, request.key, now)
+        error = exchange.note_refusal(refusal, request.address, request.header(_KEY), now)
         status, body = error.status, orjson.dumps(error.payload())
         if error.retry_at is not None:
             headers.append((b"retry-after", b"%d" % -((now - error.retry_at) // 1_000_000)))
@@ -80,9 +61,9 @@ def _admit(
     account = ""
     if endpoint.signed:
         signature = parameters.text("signature")
-        account = security.authenticate(exchange.credentials, request.key, signed, signature).account
+        account = security.authenticate(exchange.credentials, request.header(_KEY), signed, signature).account
         security.check_age(parameters, request.arrived, now)
-    unit = payloads.MICROSECOND if request.microseconds else payloads.MILLISECOND
+    unit = payloads.MICROSECOND if request.header(_UNIT).upper() == "MICROSECOND" else payloads.MILLISECOND
     return Call(parameters=parameters, account=account, now=now, unit=unit, lies=lies)
 
 

@@ -18,14 +18,11 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key, l
 
 from venue_gateways.simulator.binance.errors import ApiError
 from venue_gateways.simulator.binance.parameters import Parameters
+from venue_gateways.simulator.dialect import CredentialsError
 
 RECEIVE_WINDOW_MS: Final = 5_000
 _RECEIVE_WINDOW_MAX_MS: Final = 60_000
 _AHEAD_MAX_US: Final = 1_000_000
-
-
-class CredentialsError(Exception):
-    """A credentials file that can't be used; the message says which and why."""
 
 
 class Credential(msgspec.Struct, frozen=True):

@@ -4,25 +4,35 @@ There is no sequence number in the stream and no way to ask for what was missed.
 gives texts.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
 import orjson
+from typing_extensions import override
 
+from venue_gateways.simulator import dialect
 from venue_gateways.simulator.binance import payloads, security
 from venue_gateways.simulator.binance.endpoints import BY_METHOD, Endpoint
 from venue_gateways.simulator.binance.errors import ApiError
-from venue_gateways.simulator.binance.exchange import HONEST, Call, Exchange, Lies
+from venue_gateways.simulator.binance.exchange import Call, Exchange
 from venue_gateways.simulator.binance.limits import LimitType
 from venue_gateways.simulator.binance.parameters import Parameters
 from venue_gateways.simulator.binance.security import Credential
-from venue_gateways.simulator.orders import Execution
+from venue_gateways.simulator.dialect import HONEST, Deliver, Lies
+from venue_gateways.simulator.faults import Outcome
 
 _SESSION_WEIGHT: Final = 2
 _SECURITY: Final = frozenset({"apiKey", "timestamp", "recvWindow", "signature", "returnRateLimits"})
 
-Deliver = Callable[[bytes], None]
+#: What is said in place of an answer; any other outcome cuts the connection.
+_INSTEAD: Final = {
+    Outcome.ERROR_BEFORE: (504, -1007, "Timeout waiting for response from backend server."),
+    Outcome.ERROR_AFTER: (504, -1007, "Timeout waiting for response from backend server."),
+    Outcome.TOO_MANY_REQUESTS: (429, -1003, "Too many requests queued."),
+    Outcome.FORBIDDEN: (403, -1002, "You are not authorized to execute this request."),
+    Outcome.BANNED: (418, -1003, "Way too much request weight used; IP banned."),
+}
 
 
 class Question(msgspec.Struct, frozen=True):
@@ -33,7 +43,7 @@ class Question(msgspec.Struct, frozen=True):
     params: dict[str, Any] = {}
 
 
-class Session:
+class Session(dialect.Session):
     """One connection. *deliver* takes each event of the streams it has subscribed to."""
 
     def __init__(self, exchange: Exchange, address: str, deliver: Deliver, now: int, query: str = "") -> None:
@@ -58,8 +68,21 @@ class Session:
             "userDataStream.unsubscribe": self._unsubscribe,
         }
 
-    def answer(self, text: str | bytes, arrived: int, now: int, lies: Lies = HONEST) -> bytes:
-        """The answer to one request."""
+    @override
+    def operation(self, text: str | bytes) -> str:
+        return operation(text)
+
+    @override
+    def instead(self, text: str | bytes, outcome: Outcome) -> bytes | None:
+        said = _INSTEAD.get(outcome)
+        return instead(text, *said) if said else None
+
+    @override
+    def goodbye(self, now: int) -> None:
+        self.deliver(orjson.dumps({"event": {"e": "serverShutdown", "E": now // self.unit}}))
+
+    @override
+    def answer(self, text: str | bytes, arrived: int, now: int, lies: Lies = HONEST) -> tuple[bytes, ...]:
         meter = self.exchange.address(self.address)
         question = Question("")
         key: str | None = None
@@ -80,7 +103,7 @@ class Session:
             body = {"id": question.id, "status": error.status, "error": _error(error, now)}
         if show_limits:
             body["rateLimits"] = self._limits(key, counted=counted)
-        return orjson.dumps(body)
+        return (orjson.dumps(body),)
 
     # ── requests ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -169,7 +192,7 @@ class Session:
 
     def _end(self, number: int, now: int) -> None:
         if self.subscriptions.pop(number, None) is not None:
-            self.deliver(_wrap(number, orjson.dumps({"e": "eventStreamTerminated", "E": now // self.unit})))
+            self.deliver(wrap(number, orjson.dumps({"e": "eventStreamTerminated", "E": now // self.unit})))
         if number == self._logon_subscription:
             self._logon_subscription = None
 
@@ -179,49 +202,6 @@ class Session:
         if counted and credential is not None:
             windows = [*self.exchange.account_meter(credential.account).windows, *windows]
         return [window.limit.payload(window.count) for window in windows]
-
-
-class Hub:
-    """Tells every session what happens to the accounts it has subscribed to."""
-
-    def __init__(self, exchange: Exchange) -> None:
-        self.sessions: dict[Session, None] = {}  # in the order in which they came
-        self._exchange = exchange
-
-    def publish(self, executions: Iterable[Execution], now: int) -> None:
-        """Order updates in the order in which they happened, then the balances that changed."""
-        happened = list(executions)
-        numbers = range(self._exchange.execution_id + 1, self._exchange.execution_id + 1 + len(happened))
-        self._exchange.execution_id += len(happened)
-        if not self.sessions:
-            return
-        rendered: dict[tuple[str, int], list[bytes]] = {}
-        for session in self.sessions:
-            for number, account in session.subscriptions.items():
-                events = rendered.get((account, session.unit))
-                if events is None:
-                    events = self._render(account, zip(numbers, happened, strict=True), now, session.unit)
-                    rendered[account, session.unit] = events
-                for event in events:
-                    session.deliver(_wrap(number, event))
-
-    def announce_shutdown(self, now: int) -> None:
-        for session in self.sessions:
-            event = orjson.dumps({"event": {"e": "serverShutdown", "E": now // session.unit}})
-            session.deliver(event)
-
-    def _render(self, name: str, happened: Iterable[tuple[int, Execution]], now: int, unit: int) -> list[bytes]:
-        events: list[bytes] = []
-        assets: dict[str, None] = {}
-        for number, execution in happened:
-            if execution.order.account == name:
-                events.append(orjson.dumps(payloads.execution_report(execution, number, now, unit)))
-                instrument = self._exchange.venue.instruments[execution.order.symbol]
-                assets |= {instrument.base: None, instrument.quote: None}
-        if assets:
-            account = self._exchange.venue.account(name)
-            events.append(orjson.dumps(payloads.account_position(account, assets, now, unit)))
-        return events
 
 
 def operation(text: str | bytes) -> str:
@@ -259,7 +239,7 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else orjson.dumps(value).decode()
 
 
-def _wrap(number: int, event: bytes) -> bytes:
+def wrap(number: int, event: bytes) -> bytes:
     return b'{"subscriptionId":%d,"event":%b}' % (number, event)
 
 

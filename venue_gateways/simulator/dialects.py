@@ -1,0 +1,15 @@
+"""The dialects that the simulated venue speaks, by the name of the venue whose API it is."""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from venue_gateways.simulator.binance.front import Binance
+from venue_gateways.simulator.dialect import Dialect
+
+#: The venue that is nobody's: it has its own instruments, and Binance's API.
+SIMULATED: Final = "simulated"
+
+DIALECTS: Final[Mapping[str, Callable[[], Dialect]]] = {
+    SIMULATED: Binance,
+    "binance": Binance,
+}
