@@ -32,7 +32,7 @@ READINGS_MAX: Final = 3
 TICK_US: Final = 1_500_000
 LOOK_EVERY_S: Final = 0.2
 #: Between the plan being begun and its first command being sent, from which deadlines are counted: users are funded
-#: meanwhile, and every command takes its time to be made up.
+#: meanwhile, and every command takes its time to be made up. Who is quicker waits: an instant long past must be past.
 LEAD_US: Final = 1_500_000
 LEAD_PER_COMMAND_US: Final = 50
 
@@ -126,6 +126,7 @@ class Run:
             raise Unavailable(
                 f"{len(left)} transfers in {places} are not answered within {FUND_S:g} s: see {self._folder}/state/log"
             )
+        self._wait(lambda: time.time_ns() // 1_000 >= self.shape.start_us, lead_us / 1_000_000)
         self.phase = "trading"
         if disturbance is not None:
             self._stop_at_exit.append(disturbance.stop)
