@@ -1,6 +1,7 @@
 """One call to the venue, with everything that has to happen around it: tokens, lease, signature, time, consequences."""
 
 import asyncio
+from contextlib import nullcontext
 from typing import Final
 
 import msgspec
@@ -12,6 +13,7 @@ from venue_gateways import metrics
 from venue_gateways.clock import VenueClock, steady_us, wall_us
 from venue_gateways.lease import Lease
 from venue_gateways.transport import Lost, NotSent, Transport
+from venue_gateways.turns import Turns
 from venue_gateways.venue import (
     Adapter,
     Answer,
@@ -29,6 +31,7 @@ from venue_gateways.venue import (
 GRANT_US: Final = 50_000
 #: How long a wait for tokens lasts at most before asking again: shares and freezes change.
 _ASK_AGAIN_US: Final = 1_000_000
+_ANY_TIME: Final = nullcontext()
 
 log = structlog.get_logger()
 
@@ -69,6 +72,7 @@ class Caller:
         self.clock = clock
         self._transport = transport
         self._lease = lease
+        self._turns = Turns() if adapter.traits.ordered_calls else None
         self._measuring: asyncio.Task[bool] | None = None
 
     def take(self, call: Call) -> int | None:
@@ -93,32 +97,42 @@ class Caller:
         return await self.send(call, waited)
 
     async def send(self, call: Call, waited_us: int) -> Exchange:
-        """Make *call* now; its tokens are taken. Raises LeaseLost for a placement that is not ours to make any more.
+        """Make *call* now, or at its turn; its tokens are taken. Raises LeaseLost for a placement that is not ours to
+        make any more, TooLate for one whose deadline has passed.
 
         The instant that is signed is read before the lease is checked: see :mod:`venue_gateways.lease`.
         """
-        signed_at = self.clock.now_us()
-        if isinstance(call, Place) and not self._lease.holds(steady_us()):
-            raise LeaseLost
-        request = self.adapter.build(call, signed_at)
-        sent, began = wall_us(), steady_us()
-        metrics.IN_FLIGHT.labels(self.adapter.name).inc()
-        answered = False
-        try:
-            response = await self._transport.send(request)
-            answered, answer = True, self._read(call, response, signed_at)
-        except NotSent as error:
-            answer = Answer(Outcome.RETRY_SAFE, f"NOT_SENT_{error}", Remedy.BACK_OFF)
-        except Lost as error:
-            answer = Answer(Outcome.UNKNOWN, f"LOST_{error}")
-        finally:
-            metrics.IN_FLIGHT.labels(self.adapter.name).dec()
+        async with self._turns.turn(priority(call)) if self._turns is not None else _ANY_TIME:
+            signed_at = self.clock.now_us()
+            if isinstance(call, Place):
+                self._check(call)
+            request = self.adapter.build(call, signed_at)
+            sent, began = wall_us(), steady_us()
+            metrics.IN_FLIGHT.labels(self.adapter.name).inc()
+            answered = False
+            try:
+                response = await self._transport.send(request)
+                answered, answer = True, self._read(call, response, signed_at)
+            except NotSent as error:
+                answer = Answer(Outcome.RETRY_SAFE, f"NOT_SENT_{error}", Remedy.BACK_OFF)
+            except Lost as error:
+                answer = Answer(Outcome.UNKNOWN, f"LOST_{error}")
+            finally:
+                metrics.IN_FLIGHT.labels(self.adapter.name).dec()
         took = steady_us() - began
         if answer.venue_time_us:
             self.throttle.shift(self.clock.measured(answer.venue_time_us, began, began + took))
         self._count(call, answer, took, waited_us)
         await self._mind(answer)
         return Exchange(answer, sent, sent + took, waited_us, answered)
+
+    def _check(self, call: Place) -> None:
+        """Raises what forbids to send *call* now."""
+        if not self._lease.holds(steady_us()):
+            raise LeaseLost
+        expires_at = call.request.expires_at
+        if expires_at is not None and wall_us() >= expires_at:  # a turn may have been long in coming
+            raise TooLate
 
     def _read(self, call: Call, response: HttpResponse, signed_at: int) -> Answer:
         now = self.clock.now_us()

@@ -34,6 +34,8 @@ _SECOND_US: Final = 1_000_000
 #: Between looks while the stream is down, and while it is up.
 DOWN_INTERVAL_S: Final = 3.0
 UP_INTERVAL_S: Final = 30.0
+#: How long trades that are due wait for others, so that many make one look.
+DUE_S: Final = 0.5
 #: How far back a partition is looked into that no gateway has left a mark for.
 LOOK_BACK_US: Final = 24 * 3600 * _SECOND_US
 #: What a history shows may lag behind what has happened (documented: memory, then database).
@@ -82,11 +84,21 @@ class Poller:
         self._reconnected_us = 0
         self._held = False
         self._wake = asyncio.Event()
+        self._due: asyncio.TimerHandle | None = None
 
     def reconnected(self) -> None:
         """The stream is back: look at once, at open orders too."""
         self._reconnected_us = self._caller.clock.now_us()
         self._compare = True
+        self._wake.set()
+
+    def trades_due(self) -> None:
+        """There are trades in the history that nothing else tells of: they are looked for, within half a second."""
+        if self._due is None:
+            self._due = asyncio.get_running_loop().call_later(DUE_S, self._look_now)
+
+    def _look_now(self) -> None:
+        self._due = None
         self._wake.set()
 
     def gained(self, through_ms: int) -> None:
@@ -226,7 +238,8 @@ class Poller:
             if many and looks == _SAMPLE and not off_book and not missing:
                 log.warning("open_orders_disbelieved", not_listed=len(vanished), open_orders=open_orders)
                 break
-            found = (await self._call(FindOrder(order.symbol, client_order_id=order.client_order_id))).order
+            asked = FindOrder(order.symbol, order.client_order_id, order.venue_order_id)
+            found = (await self._call(asked)).order
             missing += found is None
             if found is not None and found.state is not OrderState.OPEN:
                 off_book.append(found)

@@ -39,15 +39,25 @@ class Refused(Exception):  # noqa: N818  # it says what happened
 
 
 class Stream:
-    """*on_connected* is called after every (re)connection: what was missed has to be read back then."""
+    """*on_connected* is called after every (re)connection: what was missed has to be read back then. *on_trades_due* is
+    called when there are trades to be read in the history.
+    """
 
-    def __init__(self, url: str, caller: Caller, facts: Facts, on_connected: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        url: str,
+        caller: Caller,
+        facts: Facts,
+        on_connected: Callable[[], None],
+        on_trades_due: Callable[[], None],
+    ) -> None:
         self.connected = False
         self.wanted = asyncio.Event()
         self._url = url
         self._caller = caller
         self._facts = facts
         self._on_connected = on_connected
+        self._on_trades_due = on_trades_due
         self._venue = caller.adapter.name
         self._failures = 0
 
@@ -134,6 +144,8 @@ class Stream:
             self._on_connected()
         elif event.signal in _LAST:
             raise Refused(event.detail or event.signal)
+        if event.trades_due:
+            self._on_trades_due()
         if event.trade is not None and event.order is not None:
             self._facts.trade(event.trade, event.order.client_order_id, Evidence.STREAM)
         if event.order is not None:

@@ -13,6 +13,7 @@ import msgspec
 
 from domain.messages import Liquidity, VenueRequest
 from domain.throttle import Charge, Limit, Priority
+from venue_gateways.grid import Grid
 
 
 class Value(msgspec.Struct, frozen=True, gc=False):
@@ -163,10 +164,14 @@ class TradeSeen(Value, frozen=True):
 
 
 class Rules(Value, frozen=True):
-    """*symbols* maps our names to the venue's; *limits* are those of :mod:`domain.throttle`."""
+    """*symbols* maps our names to the venue's, *aliases* other names of the venue's to ours, *grids* our names to what
+    it takes. *limits* are those of :mod:`domain.throttle`.
+    """
 
     limits: tuple[Limit, ...]
     symbols: Mapping[str, str]
+    grids: Mapping[str, Grid] = {}
+    aliases: Mapping[str, str] = {}
 
 
 class Answer(Value, frozen=True):
@@ -217,13 +222,15 @@ class StreamSignal(StrEnum):
 class StreamEvent(Value, frozen=True):
     """One thing that the private stream says: an order's new state, and the trade behind it if there is one.
 
-    *counted* is where the venue says that its own counters stand.
+    *counted* is where the venue says that its own counters stand. *trades_due*: there are trades behind it that only
+    the history tells.
     """
 
     signal: StreamSignal
     order: OrderSeen | None = None
     trade: TradeSeen | None = None
     counted: tuple[Charge, ...] = ()
+    trades_due: bool = False
     detail: str | None = None
 
 
@@ -278,6 +285,9 @@ class Adapter(Protocol):
 
     def parse(self, call: Call, response: HttpResponse) -> Answer:
         """What *response* says about *call*. Never raises: what can't be understood is UNKNOWN."""
+
+    def refusal(self, request: VenueRequest) -> str | None:
+        """By which of its rules the venue would certainly refuse a placement, which is not sent then. None: by none."""
 
     def charges(self, call: Call, now_us: int) -> tuple[Charge, ...]:
         """What *call* takes of which limits if it is made now."""

@@ -10,6 +10,7 @@ from domain.messages import OrderType, TimeInForce, VenueRequest
 from domain.throttle import Charge, Limit, windowed
 from venue_gateways.binance import errors, payloads, signing
 from venue_gateways.binance.stream import Session
+from venue_gateways.grid import Grid, violation
 from venue_gateways.venue import (
     Adapter,
     Answer,
@@ -119,6 +120,7 @@ class Binance(Adapter):
         self._self_trade_prevention = self_trade_prevention
         self._names: dict[str, str] = {}  # ours to the venue's
         self._ours: dict[str, str] = {}
+        self._grids: Mapping[str, Grid] = {}
 
     # ── requests ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -233,6 +235,10 @@ class Binance(Adapter):
     # ── limits ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     @override
+    def refusal(self, request: VenueRequest) -> str | None:
+        return violation(self._grids.get(request.symbol, Grid()), request)
+
+    @override
     def charges(self, call: Call, now_us: int) -> tuple[Charge, ...]:
         weight = _WEIGHTS[type(call)]
         if isinstance(call, ListTrades) and call.venue_order_id:
@@ -258,6 +264,7 @@ class Binance(Adapter):
         self.limits = rules.limits
         self._names = dict(rules.symbols)
         self._ours = {name: symbol for symbol, name in rules.symbols.items()}
+        self._grids = rules.grids
 
     @override
     def lane(self, request: VenueRequest) -> str:

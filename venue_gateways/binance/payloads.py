@@ -11,6 +11,7 @@ import msgspec
 from domain import money
 from domain.messages import Liquidity
 from domain.throttle import Limit, windowed
+from venue_gateways.grid import Grid
 from venue_gateways.venue import OrderSeen, OrderState, Rules, TradeSeen, Unparsable
 
 
@@ -61,10 +62,25 @@ class RateLimitPayload(Payload, frozen=True):
     count: int = 0
 
 
+class FilterPayload(Payload, frozen=True):
+    """Any filter (documented: filters.md); each has some of these."""
+
+    filter_type: str
+    tick_size: str = "0"
+    min_price: str = "0"
+    max_price: str = "0"
+    step_size: str = "0"
+    min_qty: str = "0"
+    max_qty: str = "0"
+    min_notional: str = "0"
+
+
 class SymbolPayload(Payload, frozen=True):
     symbol: str
     base_asset: str
     quote_asset: str
+    status: str = ""
+    filters: tuple[FilterPayload, ...] = ()
 
 
 class ExchangePayload(Payload, frozen=True):
@@ -109,6 +125,9 @@ STATES: Final[Mapping[str, OrderState]] = {
     "EXPIRED": OrderState.EXPIRED,
     "EXPIRED_IN_MATCH": OrderState.EXPIRED,
 }
+
+#: Documented: enums.md, Symbol status. Whatever else there may be, the venue itself decides on.
+_CLOSED: Final = frozenset({"HALT", "BREAK", "END_OF_DAY", "CANCEL_ONLY"})
 
 #: Documented: enums.md, Rate limit intervals.
 _INTERVALS_US: Final[Mapping[str, tuple[str, int]]] = {
@@ -241,9 +260,29 @@ def limit_name(payload: RateLimitPayload) -> str:
 
 def rules(payload: ExchangePayload) -> Rules:
     """Limits and symbols. exchangeInfo is the authority on both (documented)."""
+    symbols = {f"{symbol.base_asset}-{symbol.quote_asset}": symbol for symbol in payload.symbols}
     return Rules(
         limits=tuple(_limit(limit) for limit in payload.rate_limits),
-        symbols={f"{symbol.base_asset}-{symbol.quote_asset}": symbol.symbol for symbol in payload.symbols},
+        symbols={ours: symbol.symbol for ours, symbol in symbols.items()},
+        grids={ours: _grid(symbol) for ours, symbol in symbols.items()},
+    )
+
+
+def _grid(payload: SymbolPayload) -> Grid:
+    """The filters that can be looked at without the market. A figure of 0 disables its rule (documented)."""
+    by_type = {filter_.filter_type: filter_ for filter_ in payload.filters}
+    none = FilterPayload("")
+    price, lot = by_type.get("PRICE_FILTER", none), by_type.get("LOT_SIZE", none)
+    notional = by_type.get("NOTIONAL") or by_type.get("MIN_NOTIONAL", none)
+    return Grid(
+        tick_size=amount(price.tick_size),
+        lot_size=amount(lot.step_size),
+        price_min=amount(price.min_price),
+        price_max=amount(price.max_price),
+        quantity_min=amount(lot.min_qty),
+        quantity_max=amount(lot.max_qty),
+        notional_min=amount(notional.min_notional),
+        closed=payload.status in _CLOSED,
     )
 
 
