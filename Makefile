@@ -6,7 +6,7 @@ STAMP := .venv/.fillstream-stamp
 PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do \
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$name; break; }; done)
 
-.PHONY: help setup demo simulate chaos up test mutants check fmt bench profile bench-compare
+.PHONY: help setup demo simulate chaos soak up test mutants check fmt bench profile bench-compare
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -21,6 +21,9 @@ demo: setup ## Run the whole system on 20,000 commands and check every one: the 
 
 chaos: setup ## Twenty minutes of kills, stalls and cut cables on the whole system: nothing lost, nothing twice
 	@$(BIN)/fillstream chaos $(ARGS)
+
+soak: setup ## Half an hour at a steady load: does a worker, gateway or sink grow? ARGS="--minutes 5" for less
+	@$(BIN)/fillstream soak $(ARGS)
 
 simulate: setup ## Live through two thousand worlds with every fault there is, in one thread each; SEEDS=100 for fewer
 	@$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),2000) $(ARGS)

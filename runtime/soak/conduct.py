@@ -1,7 +1,6 @@
 """A soak from its first process to its last line: find out what the machine can take, hold a share of it, watch."""
 
 import contextlib
-import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
@@ -84,10 +83,13 @@ class Soak:
                 waiting = backlog.look()
                 return 1.0 if waiting is None else fullness(waiting)
 
-            with self._traffic(running, Flood(fill)) as traffic:
-                self._pass_time(FLOOD_WARM_UP_S, lambda: f"finding out what this machine can take: {traffic.sent:,}")
+            with (
+                self._traffic(running, Flood(fill)) as traffic,
+                self._scene.showing(lambda: f"finding out what this machine can take: {traffic.sent:,} so far") as show,
+            ):
+                _pass_time(time.monotonic() + FLOOD_WARM_UP_S, show)
                 before, began_s = traffic.sent, time.monotonic()
-                self._pass_time(FLOOD_S, lambda: f"finding out what this machine can take: {traffic.sent:,}")
+                _pass_time(began_s + FLOOD_S, show)
                 found = (traffic.sent - before) / (time.monotonic() - began_s)
         log.info("capacity_found", records_per_second=round(found, 1))
         if found <= 0:
@@ -135,28 +137,21 @@ class Soak:
             traffic.stop()
 
     def _watch(self, running: Supervisor, traffic: Traffic, looks: list[Look], duration_s: float) -> None:
-        """Looks at everything every few seconds, into *looks*."""
+        """Looks at everything every few seconds, into *looks*. Raises Stopped if somebody asks for the end."""
         backlog = Backlog(running.endpoints.bootstrap, self._settings.partitions)
         began_s = time.monotonic()
-        while (at_s := time.monotonic() - began_s) < duration_s:
-            look = Look(
-                at_s=round(at_s, 2),
-                sent=traffic.sent,
-                memory_mib=processes.memory_mib(running),
-                orders=processes.orders(running),
-                waiting=backlog.look() or {},
-                restarts=processes.restarts(running),
-            )
-            looks.append(look)
-            next_s = began_s + len(looks) * LOOK_EVERY_S
-            self._pass_time(next_s - time.monotonic(), lambda: report.line(looks, duration_s))
-
-    def _pass_time(self, seconds: float, now: Callable[[], str]) -> None:
-        """Shows what is going on *now* meanwhile. Raises Stopped if somebody asks for the end."""
-        with self._scene.showing(now) as look:
-            for _ in range(max(1, math.ceil(seconds / SHOW_EVERY_S))):
-                time.sleep(SHOW_EVERY_S)
-                look()
+        with self._scene.showing(lambda: report.line(looks, duration_s)) as show:
+            while (at_s := time.monotonic() - began_s) < duration_s:
+                look = Look(
+                    at_s=round(at_s, 2),
+                    sent=traffic.sent,
+                    memory_mib=processes.memory_mib(running),
+                    orders=processes.orders(running),
+                    waiting=backlog.look() or {},
+                    restarts=processes.restarts(running),
+                )
+                looks.append(look)
+                _pass_time(began_s + len(looks) * LOOK_EVERY_S, show)
 
     def _tell(self, course: Course) -> Sequence[Check]:
         html, figures = self._scene.folder / "index.html", self._scene.folder / "report.json"
@@ -167,3 +162,10 @@ class Soak:
         report.show(self._scene.console, made, checks)
         self._scene.console.print(f"figures: {figures}", f"page:    {html}", sep="\n", soft_wrap=True, highlight=False)
         return checks
+
+
+def _pass_time(until_s: float, show: Callable[[], None]) -> None:
+    """Shows how things stand meanwhile."""
+    while time.monotonic() < until_s:
+        time.sleep(SHOW_EVERY_S)
+        show()

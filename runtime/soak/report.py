@@ -130,6 +130,8 @@ def write(report: Report, path: Path) -> None:
 
 def line(looks: Sequence[Look], duration_s: float) -> str:
     """How it goes, while it does."""
+    if not looks:
+        return "looking for the first time"
     last = looks[-1]
     memory = ", ".join(f"{name} {mib:.1f}" for name, mib in last.memory_mib.items() if name.startswith(WATCHED))
     waiting = ", ".join(f"{name} {count:,}" for name, count in last.waiting.items())
