@@ -82,6 +82,9 @@ class Settings(BaseSettings):
     receive_window_ms: int = Field(5_000, ge=1, le=60_000)
     concurrent_calls_max: int = Field(64, ge=1)
     cancel_share: float = Field(0.2, ge=0, lt=1, description="share of each limit kept back for cancels and queries")
+    facts_remembered_max: int = Field(
+        200_000, ge=1, description="trades and states of orders that a gateway knows to have told; and as many orders"
+    )
     reconcile_share_max: float = Field(
         0.2, ge=0, le=1, description="a look that would change more than this share of the open orders is held back"
     )

@@ -81,14 +81,18 @@ class Facts:
     """The facts of one venue. *owned* says which partitions are ours now; *publish* must not block."""
 
     def __init__(
-        self, venue: str, owned: Callable[[int], bool], publish: Callable[[list[tuple[int, VenueReport]]], None]
+        self,
+        venue: str,
+        owned: Callable[[int], bool],
+        publish: Callable[[list[tuple[int, VenueReport]]], None],
+        most: int = REMEMBERED_MAX,
     ) -> None:
         self._venue = venue
         self._owned = owned
         self._publish = publish
-        self._told = Memory()
+        self._told = Memory(most)
         self._held: dict[str, tuple[OrderSeen, Evidence] | None] = {}
-        self.known = KnownOrders()
+        self.known = KnownOrders(most)
 
     def trade(self, trade: TradeSeen, client_order_id: str, evidence: Evidence) -> None:
         """Somebody's order has traded."""

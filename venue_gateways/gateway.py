@@ -61,7 +61,7 @@ class Gateway:
         self._committer = Committer(self._requests, self._lease, self._venue)
         self._reporter = Reporter(settings, self.failed)
         self._scheduler = Scheduler(adapter.lane)
-        self._facts = Facts(self._venue, self._owns, self._publish)
+        self._facts = Facts(self._venue, self._owns, self._publish, settings.facts_remembered_max)
         bounds = Bounds(settings.reconcile_share_max, settings.reconcile_orders_min)
         guard = Guard(self._caller, self._facts.known, bounds)
         handling = Handling(self._caller, self._scheduler, self._committer, self._reporter, self._facts, guard)

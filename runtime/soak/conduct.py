@@ -35,7 +35,7 @@ USERS: Final = 1_000
 ENDLESS: Final = 1_000_000_000
 #: What ends is forgotten soon, so that tables are as large after two minutes as after two hours.
 LIFETIME_S: Final = 30.0
-FORGETFUL: Final = {"order_retention_s": 30, "answer_retention_s": 60}
+FORGETFUL: Final = {"order_retention_s": 30, "answer_retention_s": 60, "facts_remembered_max": 20_000}
 MADE_BY_RUNS: Final = ("report.json", "index.html", "soak.log")
 
 log = structlog.get_logger()
