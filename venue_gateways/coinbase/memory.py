@@ -1,0 +1,36 @@
+"""What is remembered of orders and calls, because Coinbase can't be asked for an order by its client order ID.
+
+Forgetting costs calls, never an answer: an order whose ID at the venue isn't remembered is searched for.
+"""
+
+from collections import OrderedDict
+from collections.abc import Hashable
+from typing import Final, Generic, TypeVar
+
+#: How many orders are remembered.
+REMEMBERED_MAX: Final = 200_000
+
+Key = TypeVar("Key", bound=Hashable)
+Value = TypeVar("Value")
+
+
+class Memory(Generic[Key, Value]):
+    """The values that were noted last."""
+
+    __slots__ = ("_most", "_values")
+
+    def __init__(self, most: int = REMEMBERED_MAX) -> None:
+        self._values: OrderedDict[Key, Value] = OrderedDict()
+        self._most = most
+
+    def note(self, key: Key, value: Value) -> None:
+        self._values[key] = value
+        self._values.move_to_end(key)
+        if len(self._values) > self._most:
+            self._values.popitem(last=False)
+
+    def get(self, key: Key) -> Value | None:
+        return self._values.get(key)
+
+    def forget(self, key: Key) -> None:
+        self._values.pop(key, None)
