@@ -17,7 +17,7 @@ RowT = TypeVar("RowT", bound=Message)
 DIGEST_BYTES: Final = 8
 _MODULUS: Final = 1 << (8 * DIGEST_BYTES)
 
-#: When more rows of a partition than this are decoded, all are forgotten but those that the chunk at hand changed.
+#: When more rows of a partition than this would stay decoded, only those do that the chunk at hand changed.
 RECENT_MAX: Final = 4_096
 
 
@@ -124,10 +124,11 @@ class Rows(Generic[RowT]):
                 del stored[key]
             changes.append({"key": key, "value": after})
         self.digest = total(self.digest + difference)
-        if len(self._recent) > RECENT_MAX:
-            self._recent.clear()
-        self._recent.update(self._changed)
-        self._changed.clear()
+        if len(self._recent) + len(self._changed) > RECENT_MAX:
+            self._recent, self._changed = self._changed, {}
+        else:
+            self._recent.update(self._changed)
+            self._changed.clear()
         return changes
 
 
