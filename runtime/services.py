@@ -63,6 +63,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
     workers: int = 2
     spare_workers: int = 0
+    gateways: int = 1
     broker_port: int = 0
     clickhouse_port: int = 0
     simulator_port: int = 0
@@ -126,8 +127,13 @@ def _clients(plan: "_Plan", options: Options) -> tuple[Service, ...]:
         for n in range(options.workers + options.spare_workers)
     ]
     spares = [msgspec.structs.replace(worker, spare=True) for worker in workers[options.workers :]]
-    gateway = plan.client("gateway-simulated", "gateway", "simulated")
-    return (*workers[: options.workers], *spares, gateway, plan.client("sink", "sink"))
+    gateways = [
+        plan.client(
+            f"gateway-simulated-{n}" if n else "gateway-simulated", "gateway", "simulated", gateway_id=f"gateway-{n}"
+        )
+        for n in range(options.gateways)
+    ]
+    return (*workers[: options.workers], *spares, *gateways, plan.client("sink", "sink"))
 
 
 def make_credentials(path: Path) -> None:

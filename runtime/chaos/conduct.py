@@ -6,6 +6,7 @@ from typing import Final
 
 from runtime import jars, process, supervisor
 from runtime.chaos import page, report, show
+from runtime.chaos.deeds import GATEWAYS
 from runtime.chaos.faults import FAULTS, VENUE
 from runtime.chaos.page import Material
 from runtime.chaos.proxy import Proxy
@@ -72,7 +73,7 @@ class Chaos:
         return checks
 
     def _installed(self, shape: Shape, cleanup: contextlib.ExitStack) -> tuple[Supervisor, Mapping[str, Proxy]]:
-        """Everything with proxies before the broker and the venue, and a worker to spare; nothing started but those."""
+        """Everything with proxies before the broker and the venue, and a worker to spare; only those are started."""
         remembered_s = int(shape.duration_s) + REMEMBERED_S
         own = self._settings.model_copy(
             update={
@@ -94,6 +95,7 @@ class Chaos:
             simulator_port=venue,
             venue_proxy_port=venue_proxy,
             spare_workers=1,
+            gateways=len(GATEWAYS),
             simulator={"seed": shape.seed},
         )
         return running, paths

@@ -16,7 +16,7 @@ Deed: TypeAlias = Callable[[Stage, float, Random], str]
 
 WORKERS: Final = ("worker-0", "worker-1")
 THIRD_WORKER: Final = "worker-2"
-GATEWAY: Final = "gateway-simulated"
+GATEWAYS: Final = ("gateway-simulated", "gateway-simulated-1")
 BURST_KILLS: Final = 3
 #: How long after its launch a process is hit again: while it imports, joins, fences, restores.
 BURST_AFTER_S: Final = (0.1, 2.5)
@@ -89,10 +89,11 @@ def stop_past_session(stage: Stage, length_s: float, dice: Random) -> str:
     return name
 
 
-def take_down(name: str) -> Deed:
-    """*name* is killed, and stays away for the fault's length."""
+def take_down(*names: str) -> Deed:
+    """One of *names* is killed, and stays away for the fault's length."""
 
-    def deed(stage: Stage, length_s: float, _dice: Random) -> str:
+    def deed(stage: Stage, length_s: float, dice: Random) -> str:
+        name = dice.choice(names)
         stage.take_down(name, kill=True)
         try:
             stage.wait(length_s)

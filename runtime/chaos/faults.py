@@ -5,7 +5,7 @@ from typing import Final
 import msgspec
 
 from runtime.chaos import deeds
-from runtime.chaos.deeds import GATEWAY, WORKERS, Deed
+from runtime.chaos.deeds import GATEWAYS, WORKERS, Deed
 from runtime.chaos.proxy import Ill
 from runtime.chaos.schedule import Terms, Track
 from runtime.chaos.stage import BROKER
@@ -111,13 +111,24 @@ FAULTS: Final = (
         rest_s=12,
     ),
     # gateway, venue, and what lies between
-    _fault(EDGE, "gateway_killed", 10, "kill -9 of the gateway", deeds.kill(GATEWAY), rest_s=10),
+    _fault(EDGE, "gateway_killed", 9, "kill -9 of a gateway", deeds.kill(*GATEWAYS), rest_s=10),
+    _fault(
+        EDGE,
+        "gateway_away",
+        2,
+        "kill -9 of a gateway, which stays away until the other has its partitions; then it comes back for them",
+        deeds.take_down(*GATEWAYS),
+        length_s=(3, 8),
+        sessions=1,
+        rest_s=10,
+        scaled=True,
+    ),
     _fault(
         EDGE,
         "gateway_killed_in_recovery",
         2,
-        "kill -9 of the gateway, and twice more while it comes back",
-        deeds.kill_recovering(GATEWAY),
+        "kill -9 of a gateway, and twice more while it comes back",
+        deeds.kill_recovering(*GATEWAYS),
         length_s=(5, 5),
         rest_s=10,
     ),
@@ -125,8 +136,8 @@ FAULTS: Final = (
         EDGE,
         "gateway_stopped_past_session",
         4,
-        "SIGSTOP of the gateway for longer than its lease",
-        deeds.stop(GATEWAY),
+        "SIGSTOP of a gateway for longer than its lease",
+        deeds.stop(*GATEWAYS),
         length_s=(1, 5),
         sessions=1,
         rest_s=10,

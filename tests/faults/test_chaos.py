@@ -42,7 +42,7 @@ def command(folder, **options):
 
 @pytest.mark.timeout(240)
 def test_nothing_is_lost_and_nothing_done_twice_while_everything_breaks(tmp_path):
-    with command(tmp_path, minutes=0.75, rate=60, seed=2753) as running:
+    with command(tmp_path, minutes=0.75, rate=60, seed=906) as running:
         output, _ = running.communicate(timeout=220)
     assert running.returncode == 0, output
 
@@ -52,7 +52,7 @@ def test_nothing_is_lost_and_nothing_done_twice_while_everything_breaks(tmp_path
     assert report["commands"] == 2_700
     assert report["unknown_left"] == 0
     assert {"worker_killed_in_recovery", "worker_stopped_past_session", "broker_killed"} <= report["faults"].keys()
-    assert {"gateway_killed", "sink_killed", "clickhouse_killed"} <= report["faults"].keys()
+    assert {"gateway_killed", "gateway_away", "sink_killed", "clickhouse_killed"} <= report["faults"].keys()
     assert report["kills_and_stalls"] >= 10
     assert report["zombie_exits_s"]
     assert report["recovery_by_kind_s"]
