@@ -10,6 +10,7 @@ Time is an argument everywhere, in microseconds; levels are integers, so refilli
 """
 
 from collections.abc import Iterable, Sequence
+from copy import copy
 from enum import IntEnum
 from typing import Final
 
@@ -84,7 +85,11 @@ def windowed(name: str, published: int, window_us: int, *, heaviest: int = 1, ke
 
 
 def counter(name: str, cap: int, decay: int, per_us: int, *, heaviest: int = 1, kept_back: bool = False) -> Limit:
-    """A counter that may not pass *cap* and falls by *decay* every *per_us*."""
+    """A counter that may not pass *cap* and falls by *decay* every *per_us*, steadily.
+
+    Where the venue's falls in steps, or calls may arrive closer together than they were granted, *cap* has to be below
+    the published one by a step, or by what decays meanwhile.
+    """
     return Limit(name=name, burst=cap, refill=decay, per_us=per_us, heaviest=heaviest, kept_back=kept_back)
 
 
@@ -216,6 +221,11 @@ class _Bucket:
         if window and sent_us // window == received_us // window == self._window:
             self.used = max(self.used, used)
 
+    def correct(self, used: int, now_us: int) -> None:
+        self.advance(now_us)
+        self.level = min(self.level, (self.limit.burst - used) * self._owned * self.limit.per_us)
+        self.kept = max(0, min(self.kept, self.level))
+
     def seed(self, used: int, now_us: int) -> None:
         self.advance(now_us)
         share = self.limit.published * self._owned - used * self._partitions - self._refill
@@ -251,8 +261,11 @@ class Throttle:
     def _bucket(self, name: str, scope: str, now_us: int) -> _Bucket:
         bucket = self._buckets.get((name, scope))
         if bucket is None:
-            bucket = _Bucket(self._limits[name], self._partitions, self._share_ppm, now_us)
-            bucket.own(self._owned, now_us)
+            if scope:  # it has been there as long as the limit, and nobody has used it
+                bucket = copy(self._bucket(name, "", now_us))
+            else:
+                bucket = _Bucket(self._limits[name], self._partitions, self._share_ppm, now_us)
+                bucket.own(self._owned, now_us)
             self._buckets[name, scope] = bucket
         return bucket
 
@@ -296,13 +309,26 @@ class Throttle:
         if limit in self._limits:
             self._bucket(limit, "", now_us).seed(used, now_us)
 
-    def freeze(self, until_us: int, limit: str | None = None) -> None:
-        """Grant nothing (of *limit*, or at all) before *until_us*."""
+    def correct(self, limit: str, used: int, now_us: int, scope: str = "") -> None:
+        """The venue says that the counter of *limit* (of *scope* alone, if one is given) stands at *used*.
+
+        What has been granted and is not counted yet makes no difference: a correction takes tokens, it gives none.
+        """
+        for bucket in self._of(limit, scope, now_us):
+            bucket.correct(used, now_us)
+
+    def freeze(self, until_us: int, limit: str | None = None, scope: str = "") -> None:
+        """Grant nothing (of *limit*, of its *scope* alone if one is given, or at all) before *until_us*."""
         if limit is None:
             self._frozen_until_us = max(self._frozen_until_us, until_us)
-        for (name, _), bucket in self._buckets.items():
-            if name == limit:
+        else:
+            for bucket in self._of(limit, scope, until_us):
                 bucket.frozen_until_us = max(bucket.frozen_until_us, until_us)
+
+    def _of(self, limit: str, scope: str, now_us: int) -> list[_Bucket]:
+        if scope and limit in self._limits:
+            return [self._bucket(limit, scope, now_us)]
+        return [bucket for (name, _), bucket in self._buckets.items() if name == limit]
 
     def shift(self, by_us: int) -> None:
         """The clock that every instant is by has been set forward by *by_us*, or back: nothing is gained or lost by it.

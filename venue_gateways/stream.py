@@ -144,6 +144,8 @@ class Stream:
             self._on_connected()
         elif event.signal in _LAST:
             raise Refused(event.detail or event.signal)
+        for count in event.counted:
+            self._caller.throttle.correct(count.limit, count.tokens, self._caller.clock.now_us(), count.scope)
         if event.trades_due:
             self._on_trades_due()
         if event.trade is not None and event.order is not None:
