@@ -170,7 +170,8 @@ class Caller:
             return
         for limit in self.adapter.limits:
             if limit.name.startswith(answer.limit):
-                self.throttle.freeze(until, limit.name)
+                self.throttle.freeze(until, limit.name, answer.scope)
+                self.throttle.correct(limit.name, limit.burst, self.clock.now_us(), answer.scope)  # it is used up
 
     async def measure_clock(self) -> bool:
         """Ask the venue for its time. However many want it at once, one call is made. False if it didn't work out."""
