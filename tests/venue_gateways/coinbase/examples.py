@@ -49,9 +49,10 @@ RULES = {
         PRODUCT,
         PRODUCT | {"product_id": "ETH-USD", "base_currency_id": "ETH"},
         PRODUCT | {"product_id": "SOL-USD", "base_currency_id": "SOL", "cancel_only": True},
+        PRODUCT | {"product_id": "XBT-EUR", "quote_currency_id": "EUR"},
         PRODUCT | {"product_id": "BTC-USDC", "quote_currency_id": "USDC", "alias": "BTC-USD", "alias_to": []},
     ],
-    "num_products": 4,
+    "num_products": 5,
 }
 PLACED = {
     "success": True,

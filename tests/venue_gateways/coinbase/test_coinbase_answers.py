@@ -207,6 +207,11 @@ def test_a_list_goes_on_at_its_cursor_and_since_the_same_instant(adapter):
     assert not adapter.parse(ListOrders("account", page.position), listed(ORDER)).more
 
 
+def test_a_list_ends_where_the_venue_says_so_even_if_it_leaves_a_cursor(adapter):
+    body = {"orders": [ORDER], "has_next": False, "cursor": "c1"}
+    assert not adapter.parse(ListOrders("account"), answer(200, body)).more
+
+
 def test_a_product_that_is_no_longer_listed_still_has_its_orders(adapter):
     adapter.learn(adapter.parse(ReadRules(), answer(200, {"products": [PRODUCT]})).rules)
     assert adapter.parse(ListOpenOrders("account"), listed(ORDER | {"product_id": "ETH-USD"})).orders
@@ -229,7 +234,7 @@ def test_a_fill_has_all_that_a_trade_needs(adapter):
     [
         ("225.61725", "45123.45", "0.005"),
         ("100", "45123.45", "0.00221614"),  # 0.002216142…
-        ("100", "45123.00", "0.00221616"),  # 0.002216164…
+        ("100", "60000", "0.00166667"),  # 0.001666666…
         ("0.45", "0.3", "1.5"),
     ],
 )

@@ -121,7 +121,7 @@ def test_an_order_by_our_name_alone_is_absent_only_if_the_list_has_ended(adapter
 
 def test_the_rules_are_the_products_by_our_names(adapter):
     rules = adapter.parse(ReadRules(), answer(200, RULES)).rules
-    assert rules.symbols == {"BTC-USD": "BTC-USD", "ETH-USD": "ETH-USD", "SOL-USD": "SOL-USD"}
+    assert rules.symbols == {"BTC-USD": "BTC-USD", "ETH-USD": "ETH-USD", "SOL-USD": "SOL-USD", "BTC-EUR": "XBT-EUR"}
     assert rules.limits == adapter.limits
     assert rules.grids["BTC-USD"].tick_size == money.parse("0.01")
 

@@ -165,6 +165,12 @@ def test_each_call_is_the_request_that_the_documents_say(adapter, call, target):
     assert (request.method, request.target, request.body) == ("GET", target, b"")
 
 
+def test_a_symbol_goes_by_the_venue_s_name_for_it(adapter):
+    assert "product_ids=XBT-EUR&" in adapter.build(ListOpenOrders("BTC-EUR"), NOW_US).target
+    assert b'"product_id":"XBT-EUR"' in adapter.build(Place(order(symbol="BTC-EUR")), NOW_US).body
+    assert "product_ids=DOGE-USD&" in adapter.build(ListOpenOrders("DOGE-USD"), NOW_US).target
+
+
 def test_a_cancel_names_the_order_as_the_venue_does(adapter):
     request = adapter.build(Cancel(order(), THEIRS), NOW_US)
     assert (request.method, request.target) == ("POST", f"{V3}/orders/batch_cancel")
@@ -192,10 +198,10 @@ def test_one_scope_covers_all_symbols(adapter):
 
 
 def test_the_limits_are_the_cautious_reading_of_what_is_told(adapter):
-    assert {limit.name: (limit.published, limit.window_us) for limit in adapter.limits} == {
-        "private_1s": (20, SECOND_US),
-        "public_1s": (10, SECOND_US),
-        "streams_1s": (8, SECOND_US),
+    assert {limit.name: (limit.published, limit.window_us, limit.kept_back) for limit in adapter.limits} == {
+        "private_1s": (20, SECOND_US, True),
+        "public_1s": (10, SECOND_US, True),
+        "streams_1s": (8, SECOND_US, False),
     }
     assert examples.adapter(requests_per_s=30).limits[0].published == 30
 

@@ -169,9 +169,10 @@ def test_a_number_that_is_skipped_is_a_gap_whatever_the_channel(session):
 
 
 def test_a_message_that_comes_twice_is_read_and_is_no_gap(session):
-    assert signals(session, beat(0), user(1, UPDATE), user(1, UPDATE), beat(2)) == [
+    assert signals(session, beat(0), user(1, UPDATE), beat(2), user(1, UPDATE), beat(3)) == [
         StreamSignal.OTHER,
         StreamSignal.UPDATE,
+        StreamSignal.OTHER,
         StreamSignal.UPDATE,
         StreamSignal.OTHER,
     ]
