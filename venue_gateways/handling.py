@@ -38,6 +38,8 @@ _RENEWS_US: Final = _SECOND_US
 _QUERY_GIVES_UP_US: Final = 10 * _SECOND_US
 #: A cancel waits this long for tokens before it looks up again.
 _CANCEL_WAITS_US: Final = 10 * _SECOND_US
+#: A venue that has only taken note of a cancel is looked at after these pauses; then the cancel is made again.
+_NOTED_LOOKS_US: Final = (100_000, 400_000, 1_500_000)
 #: A cancel that has been retried for so long is given up.
 _CANCEL_GIVES_UP_US: Final = 600 * _SECOND_US
 VENUE_UNAVAILABLE: Final = "VENUE_UNAVAILABLE"
@@ -82,8 +84,13 @@ class Handling:
     # ── placements ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _place(self, work: Work, granted_us: int, waited_us: int) -> None:
-        if not await self._intended(work):
-            return None
+        refusal = self._caller.adapter.refusal(work.request)
+        if refusal is not None:
+            await self._withhold(work, ReportKind.REJECTED, refusal)
+        elif await self._intended(work):
+            await self._send(work, granted_us, waited_us)
+
+    async def _send(self, work: Work, granted_us: int, waited_us: int) -> None:
         call = Place(work.request)
         try:
             if steady_us() - granted_us > GRANT_US:
@@ -91,7 +98,7 @@ class Handling:
             if not work.holding.live:
                 return self._scheduler.finish(work)
             if self._is_late(work):
-                return await self._never_sent(work, Reason.DEADLINE_PASSED)
+                return await self._tell(work, ReportKind.NOT_SENT, Reason.DEADLINE_PASSED)
             exchange = await self._caller.send(call, waited_us)
         except TooLate:
             return self._again(work, 0)
@@ -119,7 +126,7 @@ class Handling:
         request, times = work.request, _times(exchange)
         finding = Finding(usable=False)
         if exchange.answer.remedy is Remedy.LOOK_UP:
-            finding = await self._caller.look_up(request.symbol, request.client_order_id, _in(_QUERY_GIVES_UP_US))
+            finding = await self._look_up(work)
         held = self._facts.held(request.client_order_id)
         if finding.order is not None:
             self._facts.answered(finding.order, finding.trades)
@@ -133,7 +140,11 @@ class Handling:
         await self._finish(work, told)
 
     async def never_sent(self, work: Work, reason: str) -> None:
-        """Answer a placement that has begun but won't be sent. That it won't be is committed before anybody is told."""
+        """Answer a placement that has begun but won't be sent."""
+        await self._withhold(work, ReportKind.NOT_SENT, reason)
+
+    async def _withhold(self, work: Work, kind: ReportKind, reason: str) -> None:
+        """Answer a placement that won't be sent. That it won't be is committed before anybody is told."""
         work.holding.progress.mark(work.offset, Step.WITHHELD)
         while work.holding.live:
             try:
@@ -144,11 +155,11 @@ class Handling:
                 break
         if not work.holding.live:  # lost meanwhile, with nothing left to commit: the next owner may well send it
             return self._scheduler.finish(work)
-        return await self._never_sent(work, reason)
+        return await self._tell(work, kind, reason)
 
-    async def _never_sent(self, work: Work, reason: str) -> None:
-        told = reports.about(work.request, ReportKind.NOT_SENT, Evidence.GATEWAY, Times(wall_us()), reason)
-        await self._finish(work, [told])
+    async def _tell(self, work: Work, kind: ReportKind, reason: str) -> None:
+        """Answer *work* by what the gateway itself knows."""
+        await self._finish(work, [reports.about(work.request, kind, Evidence.GATEWAY, Times(wall_us()), reason)])
 
     async def _intended(self, work: Work) -> bool:
         """Commit that *work* is attempted. False if that was refused, or it is no longer ours: it is not sent now."""
@@ -171,8 +182,12 @@ class Handling:
     # ── cancels ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _cancel(self, work: Work) -> None:
-        request = work.request
-        call = Cancel(request)
+        if not self._caller.adapter.traits.cancels_by_venue_order_id:
+            await self._send_cancel(work, Cancel(work.request))
+        elif (venue_order_id := await self._venue_order_id(work)) is not None:
+            await self._send_cancel(work, Cancel(work.request, venue_order_id))
+
+    async def _send_cancel(self, work: Work, call: Cancel) -> None:
         try:
             waited = await self._caller.acquire(call, _in(_CANCEL_WAITS_US))
         except TooLate:
@@ -180,7 +195,10 @@ class Handling:
         if not work.holding.live:
             return self._scheduler.finish(work)
         exchange = await self._caller.send(call, waited)
-        answer, times = exchange.answer, _times(exchange)
+        return await self._canceled(work, exchange.answer, _times(exchange))
+
+    async def _canceled(self, work: Work, answer: Answer, times: Times) -> None:
+        request = work.request
         if answer.outcome is Outcome.RETRY_SAFE:
             return await self._cancel_later(work, answer, times)
         if answer.order is not None and answer.order.state is OrderState.CANCELED:
@@ -189,20 +207,62 @@ class Handling:
         if answer.outcome is Outcome.REJECTED and answer.remedy is not Remedy.LOOK_UP:
             told = reports.about(request, ReportKind.CANCEL_REJECTED, Evidence.RESPONSE, times, answer.reason)
             return await self._finish(work, [told])
+        if answer.outcome is Outcome.ACCEPTED and answer.order is None:
+            return await self._canceled_soon(work, answer, times)
         return await self._canceled_or_not(work, answer, times)
+
+    async def _venue_order_id(self, work: Work) -> str | None:
+        """The venue's own ID of an order that is open, as far as is known. None: there is no such order, or nobody can
+        say, and *work* has been answered, or will be tried again.
+        """
+        known = self._facts.known.open.get(work.request.client_order_id)
+        if known is not None and known.venue_order_id is not None:
+            return known.venue_order_id
+        sent, began = wall_us(), steady_us()
+        finding = await self._look_up(work)
+        times = Times(wall_us(), sent, sent + steady_us() - began)
+        if not finding.usable:
+            await self._cancel_later(work, Answer(Outcome.RETRY_SAFE, VENUE_UNAVAILABLE), times)
+        elif finding.order is None or finding.order.state is not OrderState.OPEN:
+            await self._uncanceled(work, finding, times)
+        else:
+            return finding.order.venue_order_id
+        return None
+
+    async def _canceled_soon(self, work: Work, answer: Answer, times: Times) -> None:
+        """The venue has taken note of the cancel: once the order has left its book, what came of it is known."""
+        for pause_us in _NOTED_LOOKS_US:
+            await asyncio.sleep(pause_us / _SECOND_US)
+            if await self._canceled_meanwhile(work, times):
+                return None
+            finding = await self._look_up(work)
+            if finding.order is not None and finding.order.state is not OrderState.OPEN:
+                return await self._uncanceled(work, finding, times)
+        return await self._cancel_later(work, answer, times)
 
     async def _canceled_or_not(self, work: Work, answer: Answer, times: Times) -> None:
         """The venue knows no such open order, or nobody knows what it did."""
-        request = work.request
-        held = self._facts.held(request.client_order_id)
-        if held is not None and held.state is OrderState.CANCELED:
-            self._facts.answered(held, ())
-            return await self._finish(work, reports.canceled(request, held, Evidence.STREAM, times))
-        finding = Finding(usable=False)
-        if answer.outcome is not Outcome.UNKNOWN:
-            finding = await self._caller.look_up(request.symbol, request.client_order_id, _in(_QUERY_GIVES_UP_US))
+        if await self._canceled_meanwhile(work, times):
+            return None
+        finding = Finding(usable=False) if answer.outcome is Outcome.UNKNOWN else await self._look_up(work)
+        return await self._uncanceled(work, finding, times)
+
+    async def _canceled_meanwhile(self, work: Work, times: Times) -> bool:
+        """Whether the stream has told that the order is canceled; then *work* has been answered."""
+        held = self._facts.held(work.request.client_order_id)
+        if held is None or held.state is not OrderState.CANCELED:
+            return False
+        self._facts.answered(held, ())
+        await self._finish(work, reports.canceled(work.request, held, Evidence.STREAM, times))
+        return True
+
+    async def _uncanceled(self, work: Work, finding: Finding, times: Times) -> None:
         self._facts.answered(finding.order, finding.trades)
-        return await self._finish(work, reports.uncanceled(request, finding, times))
+        await self._finish(work, reports.uncanceled(work.request, finding, times))
+
+    async def _look_up(self, work: Work) -> Finding:
+        request = work.request
+        return await self._caller.look_up(request.symbol, request.client_order_id, _in(_QUERY_GIVES_UP_US))
 
     async def _cancel_later(self, work: Work, answer: Answer, times: Times) -> None:
         if steady_us() - work.first_tried_us < _CANCEL_GIVES_UP_US:
@@ -215,7 +275,7 @@ class Handling:
     async def _query(self, work: Work) -> None:
         request = work.request
         sent, began = wall_us(), steady_us()
-        finding = await self._caller.look_up(request.symbol, request.client_order_id, _in(_QUERY_GIVES_UP_US))
+        finding = await self._look_up(work)
         times = Times(reported_at=wall_us(), sent_at=sent, received_at=sent + steady_us() - began)
         if finding.usable and finding.order is None:
             return await self._not_found(work, times)
@@ -240,13 +300,14 @@ class Handling:
 
     async def inherit(self, work: Work, step: Step) -> None:
         """Answer a placement that a former owner attempted, or withheld: it is not sent."""
-        request = work.request
-        late = self._is_late(work)
-        kind, reason = ReportKind.UNKNOWN, reports.HANDED_OVER
-        if step is Step.WITHHELD:
-            kind, reason = ReportKind.NOT_SENT, Reason.DEADLINE_PASSED if late else Reason.CANCELED_BEFORE_SENDING
-        told = reports.about(request, kind, Evidence.GATEWAY, Times(wall_us()), reason)
-        await self._finish(work, [told])
+        if step is not Step.WITHHELD:
+            await self._tell(work, ReportKind.UNKNOWN, reports.HANDED_OVER)
+        elif (refusal := self._caller.adapter.refusal(work.request)) is not None:
+            await self._tell(work, ReportKind.REJECTED, refusal)
+        else:
+            late = self._is_late(work)
+            reason = Reason.DEADLINE_PASSED if late else Reason.CANCELED_BEFORE_SENDING
+            await self._tell(work, ReportKind.NOT_SENT, reason)
 
     # ── ends ───────────────────────────────────────────────────────────────────────────────────────────────────────
 

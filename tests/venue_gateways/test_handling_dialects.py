@@ -1,0 +1,120 @@
+"""Venues with ways of their own: cancels by their IDs only, cancels that are only noted, rules that forbid an order."""
+
+import pytest
+from msgspec.structs import replace
+from typing_extensions import override
+
+from domain.messages import Evidence, Operation, ReportKind
+from tests.venue_gateways.handling_desk import ID, ORDER, Desk
+from tests.venue_gateways.scripted import SYMBOLS, reply
+from venue_gateways import handling as module
+from venue_gateways.binance import Binance
+from venue_gateways.binance.signing import HmacSigner
+from venue_gateways.clock import steady_us
+from venue_gateways.scheduler import Stage
+from venue_gateways.venue import Answer, Cancel, OrderSeen, OrderState, Outcome, Rules
+
+
+class Noting(Binance):
+    """Cancels by its own order IDs only, only takes note of cancels, and has a rule that it refuses by."""
+
+    def __init__(self) -> None:
+        super().__init__("scripted", "key", HmacSigner("secret"))
+        self.traits = replace(self.traits, cancels_by_venue_order_id=True)
+        self.learn(Rules(self.limits, SYMBOLS))
+        self.canceled: list[str | None] = []
+        self.rule: str | None = None
+
+    @override
+    def build(self, call, now_us):
+        if isinstance(call, Cancel):
+            self.canceled.append(call.venue_order_id)
+        return super().build(call, now_us)
+
+    @override
+    def parse(self, call, response):
+        noted = isinstance(call, Cancel) and response.status == 200
+        return Answer(Outcome.ACCEPTED) if noted else super().parse(call, response)
+
+    @override
+    def refusal(self, request):
+        return self.rule
+
+
+@pytest.fixture
+def noting(monkeypatch):
+    desk = Desk()
+    monkeypatch.setattr(module, "_NOTED_LOOKS_US", (1_000, 1_000))
+    desk.caller.adapter = Noting()
+    desk.transport.answers = {"DELETE order": reply({})}
+    return desk
+
+
+async def test_a_cancel_by_the_venue_s_own_id_looks_it_up_where_it_is_not_known(noting):
+    noting.transport.answers["GET order"] = reply(ORDER)
+    await noting.do(noting.work(Operation.CANCEL))
+    assert noting.caller.adapter.canceled == [str(ORDER["orderId"])]
+    noting.facts.listed(OrderSeen(ID, "BTC-USD", OrderState.OPEN, 0, venue_order_id="77"))
+    before = len(noting.transport.sent)
+    await noting.do(noting.work(Operation.CANCEL))
+    assert noting.caller.adapter.canceled[1:] == ["77"]
+    assert noting.transport.paths()[before] == "DELETE order"
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        (reply(ORDER | {"status": "FILLED"}), [(ReportKind.CANCEL_REJECTED, "ORDER_FILLED")]),
+        (reply({"code": -2013}, 400), [(ReportKind.CANCEL_REJECTED, "ORDER_NOT_FOUND")]),
+        (reply({}, 500), []),
+    ],
+)
+async def test_an_order_that_can_t_be_found_open_is_not_canceled_by_the_venue_s_own_id(noting, found, expected):
+    noting.transport.answers["GET order"] = found
+    work = noting.work(Operation.CANCEL)
+    await noting.do(work)
+    assert noting.caller.adapter.canceled == []
+    assert noting.kinds()[-1:] == expected
+    assert work.stage is (Stage.GONE if expected else Stage.QUEUED)
+
+
+async def test_a_cancel_that_the_venue_has_noted_is_answered_once_the_order_has_left_the_book(noting):
+    noting.facts.listed(OrderSeen(ID, "BTC-USD", OrderState.OPEN, 0, venue_order_id="77"))
+    shown = iter([reply(ORDER), reply(ORDER | {"status": "CANCELED"})])
+    noting.transport.answers["GET order"] = lambda _: next(shown)
+    await noting.do(noting.work(Operation.CANCEL))
+    assert noting.kinds()[-1] == (ReportKind.CANCELED, None)
+    assert noting.caller.adapter.canceled == ["77"]
+
+
+async def test_a_cancel_that_the_venue_has_noted_is_answered_by_the_stream_without_a_look(noting):
+    noting.facts.listed(OrderSeen(ID, "BTC-USD", OrderState.OPEN, 0, venue_order_id="77"))
+    send = noting.transport.send
+
+    async def send_and_tell(request):
+        noting.facts.order(OrderSeen(ID, "BTC-USD", OrderState.CANCELED, 3, venue_order_id="77"), Evidence.STREAM)
+        return await send(request)
+
+    noting.transport.send = send_and_tell
+    await noting.do(noting.work(Operation.CANCEL))
+    assert [(r.kind, r.evidence) for r in noting.reports] == [(ReportKind.CANCELED, Evidence.STREAM)]
+    assert noting.transport.paths() == ["DELETE order"]
+
+
+async def test_a_cancel_that_the_venue_has_noted_and_not_done_is_made_again_for_a_bounded_time(noting):
+    noting.transport.answers["GET order"] = reply(ORDER)
+    work = noting.work(Operation.CANCEL)
+    await noting.do(work)
+    assert (work.stage, noting.reports) == (Stage.QUEUED, [])
+    work.first_tried_us = steady_us() - 601_000_000
+    noting.scheduler.begin(work)
+    await noting.do(work)
+    assert noting.kinds() == [(ReportKind.CANCEL_REJECTED, "VENUE_UNAVAILABLE")]
+
+
+async def test_a_placement_that_a_rule_of_the_venue_s_forbids_is_withheld_and_rejected(noting):
+    noting.caller.adapter.rule = "PRICE_OFF_TICK"
+    await noting.do(noting.work())
+    assert noting.happened == ["commit w", "report REJECTED w"]
+    assert [(r.reason, r.evidence) for r in noting.reports] == [("PRICE_OFF_TICK", Evidence.GATEWAY)]
+    assert noting.transport.sent == []
