@@ -78,7 +78,10 @@ class Settings(BaseSettings):
     venue_url: str | None = Field(None, description="REST address of the gateway's venue; the venue's own unless set")
     venue_stream_url: str | None = Field(None, description="WebSocket address of the gateway's venue")
     gateway_id: str = Field("gateway-0", description="static member of the gateways' group")
-    credentials: Path | None = Field(None, description="TOML file (mode 0400) with key and secret of the venue account")
+    credentials: Path | None = Field(
+        None, description="TOML file (mode 0400) with key and secret of the venue account, or a keystore of it"
+    )
+    credentials_passphrase: Path | None = Field(None, description="file (mode 0400) with the keystore's passphrase")
     receive_window_ms: int = Field(5_000, ge=1, le=60_000)
     concurrent_calls_max: int = Field(64, ge=1)
     cancel_share: float = Field(0.2, ge=0, lt=1, description="share of each limit kept back for cancels and queries")

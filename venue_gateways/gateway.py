@@ -36,6 +36,8 @@ DRAIN_S: Final = 8.0
 _RULES_INTERVAL_S: Final = 3_600.0
 _RULES_RETRY_S: Final = 1.0
 _WATCH_INTERVAL_S: Final = 0.25
+#: Where calls are made one at a time, more that have begun would only see their grants grow old.
+_TURNS_WAITING_MAX: Final = 4
 #: No two clocks run at one speed; in ten minutes, ordinary ones part by a few hundredths of a second.
 _CLOCK_INTERVAL_S: Final = 600.0
 #: Over windows longer than this, the venue's own count is asked for at the start.
@@ -65,9 +67,8 @@ class Gateway:
         bounds = Bounds(settings.reconcile_share_max, settings.reconcile_orders_min)
         guard = Guard(self._caller, self._facts.known, bounds)
         handling = Handling(self._caller, self._scheduler, self._committer, self._reporter, self._facts, guard)
-        self._dispatcher = Dispatcher(
-            self._scheduler, handling, self._caller, settings.concurrent_calls_max, self.failed
-        )
+        slots = _TURNS_WAITING_MAX if adapter.traits.ordered_calls else settings.concurrent_calls_max
+        self._dispatcher = Dispatcher(self._scheduler, handling, self._caller, slots, self.failed)
         symbols = [instrument.symbol for instrument in instruments.load(settings.instruments).of(self._venue)]
         self._poller = Poller(self._caller, self._facts, guard, symbols, self._told_through)
         self._stream = Stream(stream_url, self._caller, self._facts, self._poller.reconnected, self._poller.trades_due)
@@ -83,7 +84,7 @@ class Gateway:
         self._requests.start()
         tasks = [asyncio.create_task(work) for work in (self._committer.run(), self._work())]
         for task in tasks:
-            task.add_done_callback(self._ended)
+            task.add_done_callback(self.ended)
         await self._stop.wait()
         self._dispatcher.stopping = True
         await self._requests.stop(release=self._error is None)  # that waits for what is under way
@@ -105,7 +106,8 @@ class Gateway:
             self._error = error
         self._stop.set()
 
-    def _ended(self, task: "asyncio.Task[None]") -> None:
+    def ended(self, task: "asyncio.Task[None]") -> None:
+        """A task that belongs to it has ended; with an error, it ends too."""
         error = None if task.cancelled() else task.exception()
         if error is not None:
             self.failed(error)
@@ -245,7 +247,7 @@ class Gateway:
         task = asyncio.create_task(doing)
         self._publishing.add(task)
         task.add_done_callback(self._publishing.discard)
-        task.add_done_callback(self._ended)
+        task.add_done_callback(self.ended)
 
 
 _BREAKER_SHOWN: Final = {BreakerState.CLOSED: 0.0, BreakerState.HALF_OPEN: 0.5, BreakerState.OPEN: 1.0}

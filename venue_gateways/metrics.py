@@ -45,4 +45,7 @@ HANDED_OVER: Final = Counter(
 )
 COLLAPSED: Final = Counter("fillstream_gateway_collapsed_total", "Placements canceled while queued", ["venue"])
 LEASE_AGE: Final = Gauge("fillstream_gateway_lease_age_seconds", "Since the last proof of ownership", ["venue"])
+CREDENTIALS_STALE: Final = Gauge(
+    "fillstream_venue_credentials_stale", "1: the files of credentials have changed and can't be used", ["venue"]
+)
 CLOCK_OFFSET: Final = Gauge("fillstream_venue_clock_offset_seconds", "The venue's clock minus our wall's", ["venue"])

@@ -13,6 +13,7 @@ import msgspec
 
 from domain.messages import Liquidity, VenueRequest
 from domain.throttle import Charge, Limit, Priority
+from venue_gateways.credentials import Credentials
 from venue_gateways.grid import Grid
 
 
@@ -279,6 +280,9 @@ class Adapter(Protocol):
     traits: Traits
     limits: tuple[Limit, ...]
     """The limits that :meth:`charges` charges: documented ones, until :meth:`learn` has been told better."""
+
+    def rekey(self, credentials: Credentials) -> None:
+        """Sign with these from now on. Raises SettingsError, and goes on as before, if they are of no use here."""
 
     def build(self, call: Call, now_us: int) -> HttpRequest:
         """The signed request of *call*. Each is for one sending: it may have a nonce."""

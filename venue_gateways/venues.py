@@ -1,4 +1,8 @@
-"""Which venues there are, how to reach them, and the adapter of each."""
+"""Which venues there are, how to reach them, and the adapter of each.
+
+A venue has as many names as it has accounts here: ``binance``, and ``binance.hedge`` for the account in the table
+``[hedge]`` of the credentials. To the rest of the system these are different venues.
+"""
 
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -6,8 +10,9 @@ from typing import Final
 import msgspec
 
 from runtime.settings import Settings, SettingsError
+from venue_gateways import credentials
 from venue_gateways.binance import Binance
-from venue_gateways.binance.signing import Ed25519Signer, HmacSigner, Signer
+from venue_gateways.binance import signing as binance_signing
 from venue_gateways.credentials import Credentials
 from venue_gateways.venue import Adapter
 
@@ -20,13 +25,8 @@ class Venue(msgspec.Struct, frozen=True):
     stream_url: str | None = None
 
 
-def _binance(name: str, credentials: Credentials, settings: Settings) -> Adapter:
-    signer: Signer
-    if credentials.private_key is not None:
-        signer = Ed25519Signer(credentials.private_key)
-    else:
-        signer = HmacSigner(credentials.secret.get_secret_value() if credentials.secret else "")
-    key = credentials.key.get_secret_value()
+def _binance(name: str, keys: Credentials, settings: Settings) -> Adapter:
+    key, signer = keys.key.get_secret_value(), binance_signing.signer(keys)
     return Binance(name, key, signer, receive_window_ms=settings.receive_window_ms)
 
 
@@ -39,9 +39,19 @@ VENUES: Final[Mapping[str, Venue]] = {
 def find(name: str) -> Venue:
     """Raises SettingsError for a venue that isn't there."""
     try:
-        return VENUES[name]
+        return VENUES[name.partition(".")[0]]
     except KeyError:
         raise SettingsError(f"venue {name!r} is unknown; there are: {', '.join(sorted(VENUES))}") from None
+
+
+def keys(name: str, settings: Settings) -> Credentials:
+    """The credentials of *name*'s account, as they are now. Raises SettingsError."""
+    return credentials.load(settings.credentials, name.partition(".")[2], settings.credentials_passphrase)
+
+
+def adapter(name: str, settings: Settings) -> Adapter:
+    """Raises SettingsError."""
+    return find(name).make(name, keys(name, settings), settings)
 
 
 def addresses(name: str, settings: Settings) -> tuple[str, str]:

@@ -11,9 +11,10 @@ import uvloop
 from runtime import kafka, telemetry
 from runtime.exits import Exit, Unavailable
 from runtime.settings import Settings, SettingsError
-from venue_gateways import credentials, venues
+from venue_gateways import venues
 from venue_gateways.gateway import Gateway
 from venue_gateways.lease import LeaseTooShort
+from venue_gateways.rotation import Rotation
 from venue_gateways.transport import Transport
 from venue_gateways.venue import Adapter
 
@@ -31,8 +32,10 @@ def main(settings: Settings, venue: str) -> int:
         telemetry.start(settings, f"gateway-{venue}")
         kafka.take_schema_ids(settings)
         url, stream_url = venues.addresses(venue, settings)
-        adapter = venues.find(venue).make(venue, credentials.load(settings.credentials), settings)
-        uvloop.run(_run(settings, adapter, url, stream_url))
+        keys = venues.keys(venue, settings)
+        adapter = venues.find(venue).make(venue, keys, settings)
+        rotation = Rotation(adapter, lambda: venues.keys(venue, settings), keys)
+        uvloop.run(_run(settings, adapter, rotation, url, stream_url))
     except (SettingsError, LeaseTooShort) as error:
         log.error("settings_unusable", error=str(error))  # noqa: TRY400  # what to do is in the message
         return Exit.USAGE
@@ -44,10 +47,13 @@ def main(settings: Settings, venue: str) -> int:
     return Exit.OK
 
 
-async def _run(settings: Settings, adapter: Adapter, url: str, stream_url: str) -> None:
+async def _run(settings: Settings, adapter: Adapter, rotation: Rotation, url: str, stream_url: str) -> None:
     async with Transport(url, settings.concurrent_calls_max + 8) as transport:
         gateway = Gateway(settings, adapter, transport, stream_url)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, gateway.stop)
+        rotating = asyncio.create_task(rotation.run())
+        rotating.add_done_callback(gateway.ended)
         await gateway.run()
+        rotating.cancel()

@@ -1,12 +1,12 @@
 """Credentials and addresses: what can't be used is refused, with what to do, and without showing it."""
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, SECP384R1, generate_private_key
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from runtime.settings import Settings, SettingsError
-from venue_gateways import credentials, venues
+from venue_gateways import credentials, keystore, venues
 
 
 def write(path, text, mode=0o400):
@@ -59,10 +59,79 @@ def test_credentials_that_can_t_be_used_are_refused_without_quoting_them(tmp_pat
     assert "hush" not in str(refused.value)
 
 
+@pytest.mark.parametrize("form", [PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL])
+def test_a_key_on_the_curve_p_256_is_read_in_either_form(tmp_path, form):
+    key = generate_private_key(SECP256R1())
+    text = key.private_bytes(Encoding.PEM, form, NoEncryption()).decode()
+    found = credentials.load(write(tmp_path / "c.toml", f'key = "k"\nsecret = """\n{text}"""\n'))
+    assert found.private_key.private_numbers() == key.private_numbers()
+
+
 def test_another_kind_of_key_is_refused(tmp_path):
-    write(tmp_path / "key.pem", pem(generate_private_key(SECP256R1())))
-    with pytest.raises(SettingsError, match="not an Ed25519 key"):
+    write(tmp_path / "key.pem", pem(generate_private_key(SECP384R1())))
+    with pytest.raises(SettingsError, match="neither an Ed25519 key nor one on the curve P-256"):
         credentials.load(write(tmp_path / "c.toml", 'key = "k"\nprivate_key = "key.pem"'))
+
+
+def test_a_kind_of_key_that_a_venue_has_no_use_for_is_refused(tmp_path):
+    write(tmp_path / "key.pem", pem(generate_private_key(SECP256R1())), 0o600)
+    path = write(tmp_path / "c.toml", 'key = "k"\nprivate_key = "key.pem"')
+    with pytest.raises(SettingsError, match="Binance takes"):
+        venues.adapter("binance", Settings(credentials=path))
+
+
+def test_a_secret_in_base64_gives_its_bytes_or_is_refused_without_quoting_it(tmp_path):
+    path = write(tmp_path / "c.toml", 'key = "k"\nsecret = "aHVzaC1odXNo"')
+    assert credentials.load(path).secret_bytes() == b"hush-hush"
+    path.chmod(0o600)
+    for wrong in ("hush!hush", "hushy", "===="):
+        write(path, f'key = "k"\nsecret = "{wrong}"', 0o600)
+        with pytest.raises(SettingsError, match="not the base64") as refused:
+            credentials.load(path).secret_bytes()
+        assert "hush" not in str(refused.value)
+
+
+# ── several accounts, and keystores ─────────────────────────────────────────────────────────────────────────────────
+
+TWO = 'key = "first"\nsecret = "hush-one"\n\n[hedge]\nkey = "second"\nsecret = "hush-two"\n'
+
+
+def test_one_file_may_hold_several_accounts_of_a_venue(tmp_path):
+    settings = Settings(credentials=write(tmp_path / "c.toml", TWO))
+    assert venues.keys("binance", settings).key.get_secret_value() == "first"
+    assert venues.keys("binance.hedge", settings).key.get_secret_value() == "second"
+    assert venues.adapter("binance.hedge", settings).name == "binance.hedge"
+    with pytest.raises(SettingsError, match=r"no table \[other\]; there are: hedge"):
+        venues.keys("binance.other", settings)
+
+
+def test_a_keystore_opens_with_its_passphrase_and_shows_nothing_without(tmp_path):
+    sealed = keystore.seal(TWO.encode(), b"correct horse battery")
+    assert b"hush" not in sealed
+    path = tmp_path / "keys"
+    path.write_bytes(sealed)
+    right = write(tmp_path / "right", "correct horse battery\n")
+    assert credentials.load(path, "hedge", right).secret.get_secret_value() == "hush-two"
+    with pytest.raises(SettingsError, match="set credentials_passphrase"):
+        credentials.load(path)
+    with pytest.raises(SettingsError, match="doesn't open: the passphrase is another one, or it is damaged"):
+        credentials.load(path, passphrase=write(tmp_path / "wrong", "battery horse correct"))
+    right.chmod(0o640)
+    with pytest.raises(SettingsError, match="mode 0640"):
+        credentials.load(path, passphrase=right)
+
+
+@pytest.mark.parametrize("damage", [slice(0, -10), slice(0, 30)])
+def test_a_damaged_keystore_is_refused(tmp_path, damage):
+    path = tmp_path / "keys"
+    path.write_bytes(keystore.seal(TWO.encode(), b"correct horse battery")[damage])
+    with pytest.raises(SettingsError, match="it is damaged"):
+        credentials.load(path, passphrase=write(tmp_path / "right", "correct horse battery"))
+
+
+def test_a_short_passphrase_seals_nothing():
+    with pytest.raises(SettingsError, match="12 characters"):
+        keystore.seal(b"x", b"battery    \n")
 
 
 def test_credentials_must_be_named_and_there(tmp_path):

@@ -10,6 +10,7 @@ from domain.messages import OrderType, TimeInForce, VenueRequest
 from domain.throttle import Charge, Limit, windowed
 from venue_gateways.binance import errors, payloads, signing
 from venue_gateways.binance.stream import Session
+from venue_gateways.credentials import Credentials
 from venue_gateways.grid import Grid, violation
 from venue_gateways.venue import (
     Adapter,
@@ -121,6 +122,11 @@ class Binance(Adapter):
         self._names: dict[str, str] = {}  # ours to the venue's
         self._ours: dict[str, str] = {}
         self._grids: Mapping[str, Grid] = {}
+
+    @override
+    def rekey(self, credentials: Credentials) -> None:
+        signer = signing.signer(credentials)
+        self._key, self._signer = credentials.key.get_secret_value(), signer
 
     # ── requests ───────────────────────────────────────────────────────────────────────────────────────────────────
 

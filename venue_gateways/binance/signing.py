@@ -14,6 +14,9 @@ from urllib.parse import quote
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from runtime.settings import SettingsError
+from venue_gateways.credentials import Credentials
+
 #: What needs no percent-encoding (RFC 3986 §2.3).
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_.~-]*")
 
@@ -46,6 +49,15 @@ class Ed25519Signer:
 
     def sign(self, payload: bytes) -> str:
         return base64.b64encode(self._key.sign(payload)).decode()
+
+
+def signer(credentials: Credentials) -> Signer:
+    """Raises SettingsError for a kind of key that is of no use here."""
+    if credentials.secret is not None:
+        return HmacSigner(credentials.secret.get_secret_value())
+    if isinstance(credentials.private_key, Ed25519PrivateKey):
+        return Ed25519Signer(credentials.private_key)
+    raise SettingsError("Binance takes the secret of an HMAC key, or an Ed25519 key")
 
 
 def query(parameters: Iterable[tuple[str, str]]) -> str:

@@ -27,7 +27,7 @@ from runtime import instruments, kafka
 from runtime.exits import Exit, Unavailable
 from runtime.settings import Settings, SettingsError
 from schemas import codec, topics
-from venue_gateways import credentials, venues
+from venue_gateways import venues
 from venue_gateways.calls import Caller
 from venue_gateways.clock import VenueClock, wall_us
 from venue_gateways.guard import OPERATORS
@@ -72,7 +72,7 @@ def main(settings: Settings, venue: str, *, apply: bool, actor: str, as_json: bo
 
 async def _compare(settings: Settings, venue: str, rules: Rulebook) -> Found:
     url, _ = venues.addresses(venue, settings)
-    adapter = venues.find(venue).make(venue, credentials.load(settings.credentials), settings)
+    adapter = venues.adapter(venue, settings)
     clock = VenueClock()
     throttle = Throttle(adapter.limits, settings.partitions, settings.cancel_share, clock.now_us())
     async with Transport(url, _CONNECTIONS) as transport:
