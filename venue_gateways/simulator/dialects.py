@@ -4,7 +4,9 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from venue_gateways.simulator.binance.front import Binance
+from venue_gateways.simulator.coinbase.front import Coinbase
 from venue_gateways.simulator.dialect import Dialect
+from venue_gateways.simulator.kraken.front import Kraken
 
 #: The venue that is nobody's: it has its own instruments, and Binance's API.
 SIMULATED: Final = "simulated"
@@ -12,4 +14,6 @@ SIMULATED: Final = "simulated"
 DIALECTS: Final[Mapping[str, Callable[[], Dialect]]] = {
     SIMULATED: Binance,
     "binance": Binance,
+    "coinbase": Coinbase,
+    "kraken": Kraken,
 }

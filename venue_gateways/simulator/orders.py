@@ -149,6 +149,16 @@ class Order(msgspec.Struct, kw_only=True, eq=False, gc=False):
     def open(self) -> bool:
         return self.status in OPEN
 
+    @property
+    def named(self) -> bool:
+        """Whether the client has given it an ID."""
+        return self.client_order_id != unnamed(self.order_id)
+
+
+def unnamed(order_id: int) -> str:
+    """The client order ID of an order to which the client has given none."""
+    return f"venue-{order_id}"
+
 
 class Happening(StrEnum):
     ACCEPTED = "ACCEPTED"

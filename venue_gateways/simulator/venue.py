@@ -27,6 +27,7 @@ from venue_gateways.simulator.orders import (
     Order,
     Refusal,
     Ticket,
+    unnamed,
 )
 
 #: How many trades of a symbol are remembered for each order that is.
@@ -152,7 +153,7 @@ class Venue:
         order = Order(
             order_id=self.order_id,
             account=name,
-            client_order_id=ticket.client_order_id or f"venue-{self.order_id}",
+            client_order_id=ticket.client_order_id or unnamed(self.order_id),
             symbol=ticket.symbol,
             side=ticket.side,
             kind=ticket.kind,

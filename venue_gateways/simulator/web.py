@@ -80,13 +80,11 @@ class Application:
         return self._deal_with(request, fate) if refused is None else self._recorded(refused)
 
     def _deal_with(self, request: Request, fate: Fate) -> Reply:
-        now = self._service.clock()
-        reply = self._service.front.answer(request, now, lies(fate))
-        return self._recorded(reply, now)
+        return self._recorded(self._service.front.answer(request, self._service.clock(), lies(fate)))
 
-    def _recorded(self, reply: Reply, now: int = 0) -> Reply:
+    def _recorded(self, reply: Reply) -> Reply:
         """*reply*, once all that has happened is written down and told."""
-        self._service.tell(self._service.record(), now)
+        self._service.tell(self._service.record(), self._service.clock())
         return reply
 
     async def _suffer(self, request: Request, fate: Fate) -> Reply | None:
