@@ -239,8 +239,11 @@ def simulator(
     fault_plan: Annotated[Path | None, typer.Option(help="JSON file of faults: delays, losses, repeats.")] = None,
     weight_per_minute: Annotated[int, typer.Option(min=1, help="Limit of request weight per minute.")] = 120_000,
     orders_per_10_s: Annotated[int, typer.Option(min=1, help="Limit of orders in 10 s.")] = 8_000,
+    venue: Annotated[
+        str, typer.Option(help="Whose API and limits: binance (as simulated), coinbase or kraken.")
+    ] = "simulated",
 ) -> None:
-    """Run the simulated venue: Binance Spot's REST and WebSocket API over an order book with a seeded market."""
+    """Run a simulated venue: the REST and WebSocket API of a real one over an order book with a seeded market."""
     _run(
         "simulator",
         port=port,
@@ -250,6 +253,7 @@ def simulator(
         fault_plan=fault_plan,
         weight_per_minute=weight_per_minute,
         orders_per_10_s=orders_per_10_s,
+        venue=venue,
     )
 
 
