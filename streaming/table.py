@@ -1,6 +1,8 @@
 """Tables: rows held in memory, partition by partition, whose changes a chunk's transaction writes."""
 
-from collections.abc import Callable, Iterator
+import operator
+from collections.abc import Callable, Iterator, Mapping
+from itertools import repeat
 from typing import Any, Final, Generic, NoReturn, TypeVar
 
 import faust
@@ -27,7 +29,8 @@ _UNCHANGED: Final[Any] = object()
 class Fingerprint:
     """Hashes rows of one table so that the hashes of all rows add up to a digest in any order.
 
-    XXH3 tells accidents apart (a record lost, altered, or of another time); it is no defence against forgers.
+    XXH3 tells accidents apart (a record lost, altered, or of another time); it is no defence against forgers. Key and
+    value are hashed as one, for no accident moves the border between them.
     """
 
     __slots__ = ("seed",)
@@ -36,7 +39,11 @@ class Fingerprint:
         self.seed = xxh3_64_intdigest(table.encode())
 
     def __call__(self, key: bytes, value: bytes) -> int:
-        return xxh3_64_intdigest(value, xxh3_64_intdigest(key, self.seed))
+        return xxh3_64_intdigest(key + value, self.seed)
+
+    def of_all(self, rows: Mapping[bytes, bytes]) -> int:
+        """The sum over *rows*, without a step of Python's for each."""
+        return sum(map(xxh3_64_intdigest, map(operator.add, rows.keys(), rows.values()), repeat(self.seed)))
 
 
 def total(hashes: int) -> int:
@@ -65,7 +72,7 @@ class Rows(Generic[RowT]):
         self._stored = restored
         self._recent: dict[bytes, RowT | None] = {}
         self._changed: dict[bytes, RowT | None] = {}
-        self.digest = total(sum(map(fingerprint, restored.keys(), restored.values())))
+        self.digest = total(fingerprint.of_all(restored))
 
     def get(self, key: bytes) -> RowT | None:
         row = self._changed.get(key, _UNCHANGED)
@@ -114,11 +121,10 @@ class Rows(Generic[RowT]):
             after = None if row is None else encode(row)
             if after == before:
                 continue  # put back as it was, or come and gone within this chunk
-            place = xxh3_64_intdigest(key, seed)  # what Fingerprint does, without a call for each row
-            if before is not None:
-                difference -= xxh3_64_intdigest(before, place)
+            if before is not None:  # what Fingerprint does, without a call for each row
+                difference -= xxh3_64_intdigest(key + before, seed)
             if after is not None:
-                difference += xxh3_64_intdigest(after, place)
+                difference += xxh3_64_intdigest(key + after, seed)
                 stored[key] = after
             else:
                 del stored[key]
