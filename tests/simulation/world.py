@@ -1,7 +1,8 @@
 """One world from one seed: processes, log, groups, venue, users, time, and everything that goes wrong until it stops.
 
 For a while commands come and faults happen. Then the faults stop, whoever is away comes back, the users cancel what is
-left, and the world runs on until every order has ended, or for so long that one that hasn't is stuck.
+left, and the world runs on until every order has ended, or for so long that one that hasn't is stuck. Wall clocks stay
+as wrong as they are.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -45,7 +46,9 @@ AWAY_S: Final = (0.2, 0.2, 0.5, 1.0, 3.0, 14.0)
 FROZEN_S: Final = (0.5, 1.0, 3.0, 6.0, 12.0, 25.0)
 #: How much goes wrong in a world, by the dice.
 INTENSITIES: Final = (0.2, 0.5, 1.0, 1.0, 2.0)
-CLOCK_JUMP_US: Final = 8_000_000
+#: How far a wall clock is off when a process starts, mostly; and at worst, or after a jump.
+CLOCK_ERROR_US: Final = 500_000
+CLOCK_JUMP_US: Final = 3_600_000_000
 BROKER_JUMP_MS: Final = 1_500
 
 #: What belongs to no process runs here.
@@ -161,7 +164,8 @@ class World:
 
     def _start(self, name: str) -> None:
         process = self._processes[name] = Process(name, self)
-        process.clock_error_us = self.dice.randint(-500_000, 500_000)
+        error_us = CLOCK_JUMP_US if self.happens(0.2) else CLOCK_ERROR_US
+        process.clock_error_us = self.dice.randint(-error_us, error_us)
         process.spawn(self._live(process))
 
     async def _live(self, process: Process) -> None:
@@ -268,7 +272,6 @@ class World:
         self._broker_error_ms = 0
         self.venue.cut_all()
         for process in self._processes.values():
-            process.clock_error_us = 0
             if process.frozen:
                 self._thaw(process)
         self._repeat(LOOK_EVERY_S, self._look)
