@@ -84,7 +84,16 @@ async def test_a_call_that_fails_on_the_way_is_classed_by_whether_it_was_sent(
     assert caller.breaker.failures == 1
 
 
-@pytest.mark.parametrize("answer", [NotSent("ConnectError"), Lost("ReadTimeout"), reply({}, 503)])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        NotSent("ConnectError"),
+        Lost("ReadTimeout"),
+        reply({}, 503),
+        reply({"code": -1008, "msg": "Server is currently overloaded."}, 400),
+        reply({"code": -1016, "msg": "This service is no longer available."}, 400),
+    ],
+)
 async def test_failures_in_a_row_open_the_breaker_and_rejections_do_not(caller, transport, answer):
     transport.answers = {"POST order": reply(REFUSED, 400)}
     for _ in range(20):
