@@ -6,11 +6,13 @@ A venue has as many names as it has accounts here: ``binance``, and ``binance.he
 
 from collections.abc import Callable, Mapping
 from typing import Final
+from urllib.parse import urlsplit
+from uuid import NAMESPACE_URL, uuid5
 
 import msgspec
 
 from runtime.settings import Settings, SettingsError
-from venue_gateways import credentials
+from venue_gateways import coinbase, credentials
 from venue_gateways.binance import Binance
 from venue_gateways.binance import signing as binance_signing
 from venue_gateways.credentials import Credentials
@@ -30,8 +32,23 @@ def _binance(name: str, keys: Credentials, settings: Settings) -> Adapter:
     return Binance(name, key, signer, receive_window_ms=settings.receive_window_ms)
 
 
+def _coinbase(name: str, keys: Credentials, settings: Settings) -> Adapter:
+    """Tokens name the host that is called. Orders of one account carry one ID, so that none trades with another."""
+    if settings.receive_window_ms < coinbase.LIFETIME_MIN_MS:
+        raise SettingsError(f"receive_window_ms must be {coinbase.LIFETIME_MIN_MS} or more: tokens count whole seconds")
+    return coinbase.Coinbase(
+        name,
+        keys.key.get_secret_value(),
+        coinbase.private_key(keys),
+        host=urlsplit(addresses(name, settings)[0]).netloc,
+        lifetime_ms=settings.receive_window_ms,
+        self_trade_prevention_id=str(uuid5(NAMESPACE_URL, f"fillstream:{name}")),
+    )
+
+
 VENUES: Final[Mapping[str, Venue]] = {
     "simulated": Venue(_binance),
+    "coinbase": Venue(_coinbase, "https://api.coinbase.com", "wss://advanced-trade-ws-user.coinbase.com"),
     "binance": Venue(_binance, "https://api.binance.com", "wss://ws-api.binance.com:443/ws-api/v3"),
 }
 

@@ -5,6 +5,7 @@ coinbase-advanced-py, read at commit 54fb8ed3 of June 2026; docs.cdp.coinbase.co
 clients' code or documents only; rules marked *assumed* are in neither, and the safe reading was taken.
 """
 
-from venue_gateways.coinbase.adapter import Coinbase
+from venue_gateways.coinbase.adapter import LIFETIME_MIN_MS, Coinbase
+from venue_gateways.coinbase.signing import private_key
 
-__all__ = ["Coinbase"]
+__all__ = ["LIFETIME_MIN_MS", "Coinbase", "private_key"]

@@ -6,6 +6,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 import msgspec
+from msgspec.structs import replace
 from typing_extensions import override
 
 from domain.messages import VenueRequest
@@ -14,6 +15,7 @@ from venue_gateways.coinbase import configurations, errors, payloads, signing
 from venue_gateways.coinbase.memory import Memory
 from venue_gateways.coinbase.paging import Bookmark, bookmark
 from venue_gateways.coinbase.stream import SILENCE_MAX_S, UserStream
+from venue_gateways.credentials import Credentials, PrivateKey
 from venue_gateways.grid import Grid, violation
 from venue_gateways.venue import (
     Adapter,
@@ -98,7 +100,7 @@ class Coinbase(Adapter):
         self,
         name: str,
         key_name: str,
-        private_key: signing.PrivateKey,
+        private_key: PrivateKey,
         *,
         host: str = HOST,
         lifetime_ms: int = 5_000,
@@ -133,6 +135,11 @@ class Coinbase(Adapter):
         self._venue_ids: Memory[str, str] = Memory()  # by client order ID
         self._sent_us: Memory[str, int] = Memory()
         self._refused: Memory[Call, bool] = Memory(_REFUSED_MAX)  # which have had a 401
+
+    @override
+    def rekey(self, credentials: Credentials) -> None:
+        self._tokens = signing.Tokens(credentials.key.get_secret_value(), signing.private_key(credentials))
+        self._refused.clear()
 
     # ── requests ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -241,7 +248,8 @@ class Coinbase(Adapter):
         again = self._refused.get(call) is not None
         if response.status == 401:
             self._refused.note(call, True)
-        return errors.refusal(call, response, again=again)
+        answer = errors.refusal(call, response, again=again)
+        return replace(answer, limit=_limit_of(call)) if response.status == 429 else answer
 
     def parse_placement(self, call: Place, body: bytes) -> Answer:
         """Documented: the answer to a client order ID that isn't new is the order that has it, so it is compared."""
@@ -358,7 +366,7 @@ class Coinbase(Adapter):
 
     @override
     def charges(self, call: Call, now_us: int) -> tuple[Charge, ...]:
-        return (Charge(_LIMIT_OF.get(type(call), _PRIVATE), 1),)
+        return (Charge(_limit_of(call), 1),)
 
     @override
     def usage(self, response: HttpResponse) -> tuple[tuple[str, int], ...]:
@@ -431,7 +439,12 @@ def _page(since: str, mark: Bookmark, rows: int) -> Parameters:
     return [*start, ("limit", str(rows)), *([("cursor", mark.cursor)] if mark.cursor else [])]
 
 
-_LIMIT_OF: Final[Mapping[type[Call], str]] = {ReadClock: _PUBLIC, ReadRules: _PUBLIC, OpenStream: _STREAMS}
+_LIMITS: Final[Mapping[type[Call], str]] = {ReadClock: _PUBLIC, ReadRules: _PUBLIC, OpenStream: _STREAMS}
+
+
+def _limit_of(call: Call) -> str:
+    return _LIMITS.get(type(call), _PRIVATE)
+
 
 _PARSERS: Final[Mapping[type[Call], Callable[[Coinbase, Any, bytes], Answer]]] = {
     Place: Coinbase.parse_placement,

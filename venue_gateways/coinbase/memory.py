@@ -34,3 +34,6 @@ class Memory(Generic[Key, Value]):
 
     def forget(self, key: Key) -> None:
         self._values.pop(key, None)
+
+    def clear(self) -> None:
+        self._values.clear()

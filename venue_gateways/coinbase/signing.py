@@ -16,13 +16,18 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 from typing_extensions import override
 
+from runtime.settings import SettingsError
+from venue_gateways.credentials import Credentials, PrivateKey
+
 #: Documented: how long a token is good for. Fewer seconds are as good (RFC 7519 §4.1.4).
 LIFETIME_S: Final = 120
 
 _ISSUER: Final = "cdp"
 _COORDINATE_BYTES: Final = 32
 
-PrivateKey = EllipticCurvePrivateKey | Ed25519PrivateKey
+#: Documented: an Ed25519 key is given out as its seed, or as seed and public key.
+_SEED_BYTES: Final = 32
+_GIVEN_OUT_BYTES: Final = (32, 64)
 
 
 class Signer(Protocol):
@@ -60,6 +65,16 @@ class EdDsaSigner(Signer):
     @override
     def sign(self, payload: bytes) -> bytes:
         return self._key.sign(payload)
+
+
+def private_key(credentials: Credentials) -> PrivateKey:
+    """Raises SettingsError for a kind of key that is of no use here."""
+    if credentials.private_key is not None:
+        return credentials.private_key
+    given_out = credentials.secret_bytes()
+    if len(given_out) not in _GIVEN_OUT_BYTES:
+        raise SettingsError("Coinbase takes an EC key on P-256 in PEM, or an Ed25519 key in PEM or as it is given out")
+    return Ed25519PrivateKey.from_private_bytes(given_out[:_SEED_BYTES])
 
 
 def signer(key: PrivateKey) -> Signer:

@@ -1,10 +1,12 @@
 """What Coinbase's refusals mean."""
 
 import pytest
+from pydantic import SecretStr
 
-from tests.venue_gateways.coinbase.examples import THEIRS, answer, canceled, listed, order, refused
+from tests.venue_gateways.coinbase.examples import ED_KEY, THEIRS, answer, canceled, listed, order, refused
 from tests.venue_gateways.coinbase.examples import adapter as an_adapter
-from venue_gateways.venue import Cancel, FindOrder, ListOpenOrders, Outcome, Place, Remedy
+from venue_gateways.credentials import Credentials
+from venue_gateways.venue import Cancel, FindOrder, ListOpenOrders, Outcome, Place, ReadClock, Remedy
 
 SECOND_US = 1_000_000
 TOO_MANY = {"errors": [{"id": "rate_limit_exceeded", "message": "Too many requests"}]}
@@ -128,6 +130,12 @@ def test_who_is_asked_to_wait_waits_as_long_as_asked(adapter, headers, wait_s):
     assert adapter.parse(Place(order()), answer(429, TOO_MANY, **headers)).wait_us == wait_s * SECOND_US
 
 
+@pytest.mark.parametrize(("call", "limit"), [(Place(order()), "private_1s"), (ReadClock(), "public_1s")])
+def test_only_calls_of_its_kind_wait_for_one_that_came_too_often(adapter, call, limit):
+    assert adapter.parse(call, answer(429, TOO_MANY)).limit == limit
+    assert adapter.parse(call, answer(403, TOO_MANY)).limit is None
+
+
 def test_only_who_is_told_to_slow_down_waits(adapter):
     assert adapter.parse(Place(order()), answer(400, INVALID, retry_after="7")).wait_us == 0
     assert adapter.parse(Place(order()), answer(403, INVALID)).wait_us == 60 * SECOND_US
@@ -149,3 +157,10 @@ def test_a_request_that_went_well_may_have_its_token_refused_again():
     assert adapter.parse(call, listed()).outcome is Outcome.ACCEPTED
     assert adapter.parse(call, refusal).outcome is Outcome.RETRY_SAFE
     assert adapter.parse(call, refusal).outcome is Outcome.REJECTED
+
+
+def test_a_new_key_owes_nothing_for_the_old_one_s_refusals(adapter):
+    refusal = answer(401, b"")
+    adapter.parse(Place(order()), refusal)
+    adapter.rekey(Credentials(SecretStr("another"), private_key=ED_KEY))
+    assert adapter.parse(Place(order()), refusal).outcome is Outcome.RETRY_SAFE

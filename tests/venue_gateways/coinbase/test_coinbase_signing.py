@@ -1,11 +1,16 @@
 """Tokens as the official client makes them: whoever has the public key can tell."""
 
+import base64
+
+import msgspec
 import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, SECP384R1, generate_private_key
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
+from pydantic import SecretStr
 
+from runtime.settings import Settings, SettingsError
 from tests.venue_gateways.coinbase.examples import (
     EC_KEY,
     ED_KEY,
@@ -18,8 +23,10 @@ from tests.venue_gateways.coinbase.examples import (
     token_parts,
 )
 from tests.venue_gateways.coinbase.examples import adapter as an_adapter
+from venue_gateways import venues
 from venue_gateways.coinbase import Coinbase
-from venue_gateways.coinbase.signing import Tokens
+from venue_gateways.coinbase.signing import Tokens, private_key
+from venue_gateways.credentials import Credentials
 from venue_gateways.venue import Cancel, FindOrder, ListOpenOrders, Place, ReadClock, ReadRules
 
 URI = "GET api.coinbase.com/api/v3/brokerage/accounts"
@@ -65,6 +72,39 @@ def test_a_stream_s_token_names_no_request():
 def test_a_key_on_another_curve_is_refused():
     with pytest.raises(ValueError, match="P-256"):
         Tokens(KEY_NAME, generate_private_key(SECP384R1()))
+
+
+def credentials(**fields: object) -> Credentials:
+    return Credentials(SecretStr("organizations/0a1b/apiKeys/new"), **fields)
+
+
+def base64_secret(data: bytes) -> Credentials:
+    return credentials(secret=SecretStr(base64.b64encode(data).decode()))
+
+
+@pytest.mark.parametrize("more", [b"", bytes(32)])
+def test_an_ed25519_key_is_taken_as_it_is_given_out(more):
+    found = private_key(base64_secret(ED_KEY.private_bytes_raw() + more))
+    assert found.private_bytes_raw() == ED_KEY.private_bytes_raw()
+
+
+@pytest.mark.parametrize("given_out", [b"x", bytes(31), bytes(33), bytes(96)])
+def test_a_secret_that_is_no_key_is_refused(given_out):
+    with pytest.raises(SettingsError, match="Coinbase takes"):
+        private_key(base64_secret(given_out))
+
+
+def test_an_adapter_signs_with_its_newest_key(adapter):
+    adapter.rekey(credentials(private_key=EC_KEY))
+    header, claims = bearer(adapter.build(Place(order()), NOW_US))
+    assert (header["alg"], header["kid"]) == ("ES256", "organizations/0a1b/apiKeys/new")
+    assert claims["sub"] == header["kid"]
+
+
+def test_an_adapter_goes_on_with_its_key_if_the_new_one_is_of_no_use(adapter):
+    with pytest.raises(SettingsError):
+        adapter.rekey(base64_secret(b"x"))
+    assert bearer(adapter.build(Place(order()), NOW_US))[0]["kid"] == KEY_NAME
 
 
 @pytest.mark.parametrize(
@@ -116,3 +156,28 @@ def test_no_two_tokens_have_the_same_nonce():
 def test_a_receive_window_that_tokens_can_t_express_is_refused():
     with pytest.raises(ValueError, match="whole seconds"):
         an_adapter(lifetime_ms=1_999)
+
+
+def settings(**fields: object) -> Settings:
+    return Settings(venue_url="http://127.0.0.1:9", venue_stream_url="ws://127.0.0.1:9", **fields)
+
+
+def test_a_gateway_s_adapter_signs_for_the_address_it_calls():
+    made = venues.find("coinbase.hedge").make("coinbase.hedge", credentials(private_key=EC_KEY), settings())
+    request = made.build(Place(order()), NOW_US)
+    assert made.name == "coinbase.hedge"
+    assert bearer(request)[1]["uri"] == "POST 127.0.0.1:9/api/v3/brokerage/orders"
+    assert bearer(request)[1]["exp"] - NOW_US // 1_000_000 == 5
+
+
+def test_each_account_prevents_its_own_self_trades():
+    ids = set()
+    for name in ("coinbase", "coinbase", "coinbase.hedge"):
+        made = venues.find(name).make(name, credentials(private_key=EC_KEY), settings())
+        ids.add(msgspec.json.decode(made.build(Place(order()), NOW_US).body)["self_trade_prevention_id"])
+    assert len(ids) == 2
+
+
+def test_a_gateway_with_too_short_a_receive_window_does_not_start():
+    with pytest.raises(SettingsError, match="receive_window_ms must be 2000"):
+        venues.find("coinbase").make("coinbase", credentials(private_key=EC_KEY), settings(receive_window_ms=1_000))
