@@ -101,3 +101,21 @@ class Service:
             "sessions": len(self.front.sessions),
             "market_running": self.market_running,
         }
+
+    def markets(self) -> list[dict[str, Any]]:
+        """What is traded, on which grid, and the best prices: the same in every dialect."""
+        venue = self.exchange.venue
+        return [
+            {
+                "symbol": rules.symbol,
+                "tick": money.text(rules.tick_size),
+                "lot": money.text(rules.lot_size),
+                "bid": _numeral(venue.books[rules.symbol].bids.best_price()),
+                "ask": _numeral(venue.books[rules.symbol].asks.best_price()),
+            }
+            for rules in venue.instruments.values()
+        ]
+
+
+def _numeral(units: int | None) -> str | None:
+    return None if units is None else money.text(units)

@@ -112,13 +112,14 @@ class Application:
     # ── people and tests ───────────────────────────────────────────────────────────────────────────────────────────
 
     def _control(self, verb: str, path: str, body: bytes) -> Reply:
-        """``/simulator/state`` to read; ``/simulator/faults`` and ``/simulator/market`` to read and to put."""
+        """Below ``/simulator/``: ``state`` and ``markets`` to read; ``faults`` and ``market`` to read and to put."""
         service = self._service
+        views = {"/simulator/state": service.state, "/simulator/markets": service.markets}
         switches = {"/simulator/faults": self._plan_faults, "/simulator/market": self._switch_market}
-        if verb == "GET" and path == "/simulator/state":
-            return Reply(200, orjson.dumps(service.state()), _JSON)
+        if verb == "GET" and path in views:
+            return Reply(200, orjson.dumps(views[path]()), _JSON)
         if path not in switches or verb not in {"GET", "PUT"}:
-            return _error(404, "there are /simulator/state, /simulator/faults and /simulator/market")
+            return _error(404, f"there are {', '.join([*views, *switches])}")
         if verb == "PUT":
             try:
                 switches[path](body)
