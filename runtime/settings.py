@@ -84,6 +84,9 @@ class Settings(BaseSettings):
     credentials_passphrase: Path | None = Field(None, description="file (mode 0400) with the keystore's passphrase")
     receive_window_ms: int = Field(5_000, ge=1, le=60_000)
     concurrent_calls_max: int = Field(64, ge=1)
+    kraken_tier: Literal["starter", "intermediate", "pro"] = Field(
+        "starter", description="of the account at Kraken, which decides on its limits and is told by no call"
+    )
     cancel_share: float = Field(0.2, ge=0, lt=1, description="share of each limit kept back for cancels and queries")
     facts_remembered_max: int = Field(
         200_000, ge=1, description="trades and states of orders that a gateway knows to have told; and as many orders"

@@ -12,7 +12,7 @@ from uuid import NAMESPACE_URL, uuid5
 import msgspec
 
 from runtime.settings import Settings, SettingsError
-from venue_gateways import coinbase, credentials
+from venue_gateways import coinbase, credentials, kraken
 from venue_gateways.binance import Binance
 from venue_gateways.binance import signing as binance_signing
 from venue_gateways.credentials import Credentials
@@ -46,10 +46,17 @@ def _coinbase(name: str, keys: Credentials, settings: Settings) -> Adapter:
     )
 
 
+def _kraken(name: str, keys: Credentials, settings: Settings) -> Adapter:
+    key, signer = keys.key.get_secret_value(), kraken.signer(keys)
+    tier = kraken.Tier(settings.kraken_tier)
+    return kraken.Kraken(name, key, signer, receive_window_ms=settings.receive_window_ms, tier=tier)
+
+
 VENUES: Final[Mapping[str, Venue]] = {
     "simulated": Venue(_binance),
     "coinbase": Venue(_coinbase, "https://api.coinbase.com", "wss://advanced-trade-ws-user.coinbase.com"),
     "binance": Venue(_binance, "https://api.binance.com", "wss://ws-api.binance.com:443/ws-api/v3"),
+    "kraken": Venue(_kraken, "https://api.kraken.com", "wss://ws-auth.kraken.com/v2"),
 }
 
 

@@ -1,0 +1,87 @@
+"""What Kraken lets an account ask: two counters, each of which falls with time and must not pass its maximum.
+
+Documented (guides, "Spot REST Rate Limits" and "Spot Trading Limits"): the REST counter of a key, which placing and
+canceling don't touch; and the matching engine's counter of a pair, which they do. A cancel costs the more the younger
+its order is. The account's tier decides on maximum and decay, and no call tells which it is.
+"""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final
+
+from domain.throttle import Limit, counter
+
+REST: Final = "rest_counter"
+TRADING: Final = "trading_counter"
+
+_SECOND_US: Final = 1_000_000
+
+
+class Tier(StrEnum):
+    STARTER = "starter"
+    INTERMEDIATE = "intermediate"
+    PRO = "pro"
+
+
+#: Documented: maximum, and decay in hundredths a second, of the REST counter …
+_REST: Final[Mapping[Tier, tuple[int, int]]] = {
+    Tier.STARTER: (15, 33),
+    Tier.INTERMEDIATE: (20, 50),
+    Tier.PRO: (20, 100),
+}
+#: … and of a pair's counter.
+_TRADING: Final[Mapping[Tier, tuple[int, int]]] = {
+    Tier.STARTER: (60, 100),
+    Tier.INTERMEDIATE: (125, 234),
+    Tier.PRO: (180, 375),
+}
+#: Documented: "reduced every couple of seconds", which is one at a time.
+_REST_STEP: Final = 1
+#: Assumed: the engine's counter falls once a second, and calls that were granted one after the other arrive together.
+_TRADING_STEPS: Final = 2
+#: Documented: what a cancel costs of its pair's counter, by the age of its order, in seconds.
+_CANCEL: Final = ((5, 8), (10, 6), (15, 5), (45, 4), (90, 2), (300, 1))
+DEAREST_CANCEL: Final = _CANCEL[0][1]
+#: Documented: calls for histories count 2. The venue's SDK counts 2 for a look-up by client order ID, too.
+DEAREST_CALL: Final = 2
+#: How many orders' ages are remembered.
+_REMEMBERED_MAX: Final = 100_000
+
+
+def limits(tier: Tier) -> tuple[Limit, ...]:
+    """Both counters, with room for their falling in steps."""
+    rest, rest_decay = _REST[tier]
+    trading, trading_decay = _TRADING[tier]
+    margin = -(-_TRADING_STEPS * trading_decay // 100)
+    per_us = 100 * _SECOND_US
+    return (
+        counter(REST, rest - _REST_STEP, rest_decay, per_us, heaviest=DEAREST_CALL, kept_back=True),
+        counter(TRADING, trading - margin, trading_decay, per_us, heaviest=DEAREST_CANCEL, kept_back=True),
+    )
+
+
+def cancel_cost(age_us: int) -> int:
+    """What canceling an order of that age takes of its pair's counter."""
+    for below_s, cost in _CANCEL:
+        if age_us < below_s * _SECOND_US:
+            return cost
+    return 0
+
+
+class Ages:
+    """When orders were opened, at the latest: what is not known is charged as if it were young."""
+
+    def __init__(self) -> None:
+        self._opened: OrderedDict[str, int] = OrderedDict()
+
+    def note(self, client_order_id: str, opened_us: int) -> None:
+        """The order was opened then, or before: what is known with more certainty is earlier."""
+        known = self._opened.get(client_order_id)
+        self._opened[client_order_id] = opened_us if known is None else min(known, opened_us)
+        if len(self._opened) > _REMEMBERED_MAX:
+            self._opened.popitem(last=False)
+
+    def cancel_cost(self, client_order_id: str, now_us: int) -> int:
+        opened = self._opened.get(client_order_id)
+        return DEAREST_CANCEL if opened is None else cancel_cost(now_us - opened)
