@@ -98,12 +98,14 @@ _BY_MESSAGE: Final[Mapping[str, Meaning]] = {
 
 _FILTER_FAILURE: Final = "Filter failure: "
 
+#: Not found now, which proves nothing alone: the answer comes from memory and a database that lag (documented).
+_NOT_FOUND: Final = Meaning(_REJECTED, "ORDER_NOT_FOUND")
+
 #: Codes that only one kind of call has.
 _OF_CALL: Final[Mapping[tuple[type[Call], int], Meaning]] = {
     # documented: the order could not be found, under the ID given. It may have filled, expired, or never been there.
     (Cancel, -2011): Meaning(_REJECTED, "ORDER_NOT_FOUND", Remedy.LOOK_UP),
-    # not found now, which proves nothing alone: the answer comes from memory and a database that lag (documented)
-    (FindOrder, -2013): Meaning(_REJECTED, "ORDER_NOT_FOUND"),
+    (FindOrder, -2013): _NOT_FOUND,
     # documented: canceled or expired with nothing executed, more than 90 days ago
     (FindOrder, -2026): Meaning(_REJECTED, "ORDER_ARCHIVED"),
 }
@@ -123,7 +125,7 @@ def refusal(call: Call, response: HttpResponse) -> Answer:
         meaning.remedy,
         wait_us=wait_us if meaning.wait_us else 0,
         limit=meaning.limit,
-        absent=error is not None and isinstance(call, FindOrder) and error.code == -2013,
+        absent=meaning is _NOT_FOUND,
     )
 
 

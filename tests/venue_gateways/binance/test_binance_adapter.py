@@ -373,3 +373,9 @@ def test_an_empty_page_does_not_move_the_position(adapter):
 
 def test_the_clock_is_read(adapter):
     assert adapter.parse(ReadClock(), answer(200, {"serverTime": 1499827319559})).venue_time_us == 1499827319559000
+
+
+def test_a_5xx_that_says_that_there_is_no_such_order_proves_nothing(adapter):
+    call = FindOrder("BTC-USD", OURS)
+    assert not adapter.parse(call, error(-2013, "Order does not exist.", status=503)).absent
+    assert look_up(adapter, adapter.parse(call, error(-2013, status=503))) == Finding(usable=False)
