@@ -28,6 +28,8 @@ from runtime import topics as broker_topics
 from runtime.settings import FILE_VARIABLE, PREFIX, Settings
 from schemas import codec, topics
 from venue_gateways.binance.signing import HmacSigner, signed_query
+from venue_gateways.simulator.dialects import DIALECTS, SIMULATED
+from venue_gateways.simulator.server import home
 
 HERE = Path(__file__).parent
 PARTITIONS = 4
@@ -45,10 +47,11 @@ def environment(**settings: str) -> dict[str, str]:
 
 
 class Simulator:
-    """A venue as a process."""
+    """A venue as a process: *venue* is whose API it has."""
 
-    def __init__(self, var: Path, **options: int) -> None:
+    def __init__(self, var: Path, *, venue: str = SIMULATED, **options: int) -> None:
         self.var = var
+        self.venue = venue
         self.options = options
         self.url = ""
         var.mkdir(parents=True, exist_ok=True)
@@ -57,7 +60,8 @@ class Simulator:
     def start(self) -> None:
         """At first on any port, later on the same."""
         port = int(self.url.rpartition(":")[2] or 0)
-        arguments = ", ".join(f"{name}={value}" for name, value in {"port": port, **self.options}.items())
+        options = {"port": port, "venue": self.venue, **self.options}
+        arguments = ", ".join(f"{name}={value!r}" for name, value in options.items())
         imports = "from runtime import settings; from venue_gateways.simulator.server import main"
         with (self.var / "simulator.log").open("ab") as output:
             self.process = subprocess.Popen(
@@ -81,19 +85,27 @@ class Simulator:
         return counts
 
     @property
+    def stream_url(self) -> str:
+        return self.url.replace("http", "ws") + DIALECTS[self.venue]().stream_path
+
+    @property
+    def home(self) -> Path:
+        return home(Settings(var=self.var), self.venue)
+
+    @property
     def credentials(self) -> Path:
-        return self.var / "simulator" / "credentials.toml"
+        return self.home / "credentials.toml"
 
     @property
     def journal(self) -> Path:
-        return self.var / "simulator" / "journal.jsonl"
+        return self.home / "journal.jsonl"
 
 
 class Rig:
     """A venue under a name of its own, and as many gateways to it as wanted."""
 
     def __init__(self, bootstrap: str, var: Path, simulator: Simulator) -> None:
-        self.name = f"sim-{uuid.uuid4().hex[:8]}"
+        self.name = f"{simulator.venue}-{uuid.uuid4().hex[:8]}"
         self.var = var
         self.simulator = simulator
         self.gateways: list[subprocess.Popen[bytes]] = []
@@ -128,7 +140,7 @@ class Rig:
         return {
             "instruments": self._instruments,
             "venue_url": self.simulator.url,
-            "venue_stream_url": self.simulator.url.replace("http", "ws") + "/ws-api/v3",
+            "venue_stream_url": self.simulator.stream_url,
             "credentials": self.simulator.credentials,
         }
 
