@@ -101,7 +101,7 @@ class Session(dialect.Session):
         if self._counters and rows and self.account is not None:
             symbol = next(iter(executions)).order.symbol
             level = self._exchange.orders_counted(self.account, symbol).level(now)
-            rows = [row | {"rate_count": round(level, 2)} for row in rows]  # the field's name is assumed
+            rows = [row | {"ratecount": round(level, 2)} for row in rows]  # the field's name is assumed
         return rows
 
     def _subscribe(self, question: Question, arrived: int, now: int) -> tuple[bytes, ...]:

@@ -84,7 +84,7 @@ def test_the_counter_of_the_pair_comes_with_each_row_if_wanted(wire):
     wire.subscribe(ratecounter=True)
     wire.desk.place()
     wire.desk.place()
-    assert [row["rate_count"] for row in wire.rows()] == [1, 1, 2, 2]
+    assert [row["ratecount"] for row in wire.rows()] == [1, 1, 2, 2]
 
 
 def test_a_token_is_good_for_fifteen_minutes_and_a_subscription_for_longer(wire):
