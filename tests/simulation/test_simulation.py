@@ -18,7 +18,7 @@ from tests.simulation.broker import Broker
 from tests.simulation.installed import installed
 from tests.simulation.points import InjectedError, Point
 from tests.simulation.simulation import never_struck, simulate
-from venue_gateways import requests
+from venue_gateways import clock, requests
 from venue_gateways.handling import Handling
 from venue_gateways.lease import Lease
 from venue_gateways.progress import Inherited
@@ -122,6 +122,11 @@ def fence_nobody(patch):
     patch.setattr(Broker, "fencing", False)
 
 
+def believe_the_wall_clock(patch):
+    """Limits and signatures go by a clock that jumps."""
+    patch.setattr(clock.VenueClock, "now_us", lambda _clock: clock.wall_us())
+
+
 GUARDS = [
     resend_without_asking,
     send_without_intent,
@@ -131,6 +136,7 @@ GUARDS = [
     pass_over_gaps,
     go_on_after_errors,
     fence_nobody,
+    believe_the_wall_clock,
 ]
 
 
