@@ -68,6 +68,9 @@ def test_a_command_hands_its_process_only_options_that_it_knows(invoke, asked, n
         "reconcile": ["simulated"],
         "dlq show": [record],
         "dlq replay": [record],
+        "venue sign": ["binance", "--path", "/api/v3/order"],
+        "venue request": ["binance", "--order", "order.json"],
+        "venue seal": ["credentials.toml", "keystore", "--passphrase", "passphrase"],
     }.get(name, [])
     result = invoke(*name.split(), *arguments)
     assert result.exit_code == 0, result.output
