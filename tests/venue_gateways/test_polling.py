@@ -8,12 +8,12 @@ import pytest
 from domain import ids
 from domain.messages import Evidence, ReportKind
 from tests.venue_gateways.scripted import ScriptedTransport, make_caller, parameters, reply
-from venue_gateways import metrics
+from venue_gateways import metrics, polling
 from venue_gateways.clock import wall_us
 from venue_gateways.facts import Facts
 from venue_gateways.guard import Bounds, Guard
 from venue_gateways.polling import LOOK_BACK_US, OVERLAP_US, Incomplete, Poller
-from venue_gateways.venue import OrderSeen, OrderState
+from venue_gateways.venue import FindOrder, OrderSeen, OrderState
 
 
 def client_id(number: int) -> str:
@@ -326,3 +326,39 @@ async def test_it_looks_when_woken_and_while_the_stream_is_down_and_never_while_
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await task
+
+
+async def test_trades_that_are_due_are_looked_for_once_for_all_of_them_and_nothing_else_is(rig, history, monkeypatch):
+    monkeypatch.setattr(polling, "DUE_S", 0.05)
+    monkeypatch.setattr(polling, "UP_INTERVAL_S", 60)
+    rig.poller._compare = False
+    history.order(1, "FILLED")
+    history.trade(10, 1)
+    running = asyncio.create_task(rig.poller.run(lambda: True, lambda: False))
+    for _ in range(3):
+        rig.poller.trades_due()
+    async with asyncio.timeout(5):
+        while not rig.told:  # noqa: ASYNC110  # there is nothing to wait for but that
+            await asyncio.sleep(0.01)
+    assert [call for call in rig.transport.paths() if call != "GET order"] == ["GET myTrades"] * 2  # of each symbol
+    assert rig.told[0][1].trade_id == "10"
+    rig.poller.trades_due()  # and again, later
+    async with asyncio.timeout(5):
+        while len(rig.transport.paths()) < 5:  # noqa: ASYNC110  # the same
+            await asyncio.sleep(0.01)
+    running.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await running
+
+
+async def test_an_order_that_has_left_the_list_is_asked_for_by_both_its_ids(rig, history, monkeypatch):
+    history.order(1)
+    await rig.sweep()
+    history.orders[0]["status"] = "CANCELED"
+    asked = []
+    ask = rig.caller.ask
+    monkeypatch.setattr(rig.caller, "ask", lambda call: asked.append(call) or ask(call))
+    rig.poller._compare = True
+    await rig.sweep()
+    (found,) = [call for call in asked if isinstance(call, FindOrder)]
+    assert (found.client_order_id, found.venue_order_id) == (client_id(1), "1")
