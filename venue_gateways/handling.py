@@ -299,11 +299,12 @@ class Handling:
     # ── what former owners left ────────────────────────────────────────────────────────────────────────────────────
 
     async def inherit(self, work: Work, step: Step) -> None:
-        """Answer a placement that a former owner attempted, or withheld: it is not sent."""
+        """Answer a placement that a former owner attempted, or withheld: it is not sent.
+
+        Why it was withheld, nobody has written down; if it has been told, that holds.
+        """
         if step is not Step.WITHHELD:
             await self._tell(work, ReportKind.UNKNOWN, reports.HANDED_OVER)
-        elif (refusal := self._caller.adapter.refusal(work.request)) is not None:
-            await self._tell(work, ReportKind.REJECTED, refusal)
         else:
             late = self._is_late(work)
             reason = Reason.DEADLINE_PASSED if late else Reason.CANCELED_BEFORE_SENDING
