@@ -27,10 +27,17 @@ KRAKEN = (
 ORDER = {"symbol": "BTC-USD", "side": "BUY", "order_type": "LIMIT", "quantity": "1.25", "price": "37500"}
 
 
+def coinbase_keys() -> str:
+    key = generate_private_key(SECP256R1())
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()).decode()
+    return f'key = "organizations/o/apiKeys/k"\nsecret = """\n{pem}"""\n'
+
+
 @pytest.fixture
 def keys(tmp_path):
     def write(text: str) -> str:
         path = tmp_path / "credentials.toml"
+        path.unlink(missing_ok=True)
         path.write_text(text)
         path.chmod(0o400)
         return str(path)
@@ -114,9 +121,7 @@ def test_kraken_s_json_bodies_have_their_nonce_inside(invoke, keys):
 
 
 def test_coinbase_s_token_names_method_host_and_path_and_instant(invoke, keys):
-    key = generate_private_key(SECP256R1())
-    pem = key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()).decode()
-    path = keys(f'key = "organizations/o/apiKeys/k"\nsecret = """\n{pem}"""\n')
+    path = keys(coinbase_keys())
     words = ("--path", "/api/v3/brokerage/orders", "--method", "post", "--nonce", "ab", "--time", "1800000000")
     shown = invoke("sign", "coinbase", *words, "--credentials", path).output
     where, token = shown.strip().split("Authorization: Bearer ")
@@ -153,6 +158,29 @@ def test_the_request_is_what_the_adapter_sends(invoke, keys, order):
     assert fields["symbol"] == ["BTCUSDT"]
     assert (fields["quantity"], fields["price"], fields["timestamp"]) == (["1.25"], ["37500"], ["1800000000000"])
     assert headers == ["X-MBX-APIKEY: vmPUZE6mv9SD5VNHk4HlWFsOr6aKE2zvsw0MuIgwCIPy6utIco14y7Ju91duEh8A"]
+
+
+def test_each_venue_s_request_is_signed_as_its_adapter_does(invoke, keys, order):
+    words = ("--order", order(), "--time", "1800000000")
+    kraken = invoke("request", "kraken", *words, "--credentials", keys(KRAKEN)).output
+    head, body = kraken.split("\n\n")
+    signed = invoke(
+        *("sign", "kraken", "--method", "POST", "--path", "/0/private/AddOrder", "--body", body.strip()),
+        *("--credentials", keys(KRAKEN)),
+    ).output
+    assert head.splitlines()[0] == "POST https://api.kraken.com/0/private/AddOrder"
+    assert {f"header  {line}" for line in head.splitlines()} >= set(signed.splitlines())
+    assert "pair=XBTUSD" in body
+    coinbase = invoke("request", "coinbase", *words, "--credentials", keys(coinbase_keys())).output
+    assert coinbase.startswith("POST https://api.coinbase.com/api/v3/brokerage/orders\n")
+    assert json.loads(coinbase.partition("\n\n")[2])["product_id"] == "BTC-USD"
+
+
+def test_a_cancel_by_the_venue_s_own_id_needs_it(invoke, keys, order):
+    words = ("request", "coinbase", "--order", order(operation="CANCEL"), "--credentials", keys(coinbase_keys()))
+    refused = invoke(*words)
+    assert (refused.exit_code, "--venue-order-id" in refused.output) == (2, True)
+    assert '"order-7"' in invoke(*words, "--venue-order-id", "order-7").output
 
 
 @pytest.mark.parametrize(("operation", "method"), [("CANCEL", "DELETE"), ("QUERY", "GET")])

@@ -17,6 +17,7 @@ from venue_gateways import venues
 from venue_gateways.clock import wall_us
 from venue_gateways.debugging.dialects import dialect
 from venue_gateways.debugging.sign import instant_us, with_credentials
+from venue_gateways.grid import Grid
 from venue_gateways.venue import Adapter, Call, Cancel, HttpRequest, Place, Rules
 
 #: What an order's file may leave out: what only fillstream needs.
@@ -47,7 +48,8 @@ def main(
     settings = with_credentials(settings, credentials)
     url, _ = venues.addresses(venue, settings)
     adapter = venues.adapter(venue, settings)
-    adapter.learn(Rules(adapter.limits, {request.symbol: symbol or dialect(venue).symbol(request.symbol)}))
+    names = {request.symbol: symbol or dialect(venue).symbol(request.symbol)}
+    adapter.learn(Rules(adapter.limits, names, grids={request.symbol: Grid()}))
     refusal = adapter.refusal(request) if request.operation is Operation.PLACE else None
     if refusal is not None:
         raise SettingsError(f"{venue} would not be sent this order: {refusal}")
