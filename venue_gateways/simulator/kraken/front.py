@@ -77,10 +77,9 @@ class Front(dialect.Front[Session]):
         if outcome in {Outcome.ERROR_BEFORE, Outcome.ERROR_AFTER}:
             return _ERRORS[dice.choose(len(_ERRORS))]
         if outcome is Outcome.TOO_MANY_REQUESTS:
-            until = now // 1_000_000 + dice.plan.retry_after_s
-            return rest.reply([(errors.CALLS_EXCEEDED, f"EService:Throttled:{until}")[dice.choose(2)]])
-        if outcome is Outcome.BANNED:
-            return rest.reply(["EGeneral:Temporary lockout"])
+            return rest.reply([errors.CALLS_EXCEEDED])
+        if outcome is Outcome.BANNED:  # a lockout for wrong keys lasts a quarter of an hour, and nobody says how long
+            return rest.reply([f"EService:Throttled:{now // 1_000_000 + dice.plan.ban_s}"])
         return dialect.html(403)
 
     @override
