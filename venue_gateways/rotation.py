@@ -45,7 +45,7 @@ class Rotation:
     async def look(self) -> None:
         """Take new credentials if there are any."""
         stamps = _stamps(self._files)
-        if stamps == self._stamps and self._fault is None:
+        if stamps == self._stamps:
             return
         try:
             found = await asyncio.to_thread(self._load)
