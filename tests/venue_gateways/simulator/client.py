@@ -44,7 +44,7 @@ def ticket(side="BUY", price=None, quantity="0.1", kind=None, symbol="BTC-USD", 
 
 
 def make_venue(**options):
-    return Venue(instruments.load().of("simulated"), fees=FEES, **options)
+    return Venue(instruments.load().of("simulated"), **{"fees": FEES, **options})
 
 
 def sign(parameters, secret=CREDENTIAL.secret):

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from domain import money
 from domain.messages import Side
 from tests.venue_gateways.simulator.client import make_venue, ticket, units
-from venue_gateways.simulator.orders import Happening, Kind, Order, Refusal, SelfTrade, Status
+from venue_gateways.simulator.orders import Fees, Happening, Kind, Order, Reason, Refusal, SelfTrade, Status
 from venue_gateways.simulator.venue import UNLIMITED, Rules
 
 
@@ -242,3 +242,52 @@ def test_the_house_keeps_no_account(venue):
     venue.cancel_house(bid, 0)
     assert set(venue.accounts) == {"main"}
     assert {e.order.account for e in venue.drain()} == {"main"}
+
+
+# ── what differs between venues ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_an_order_ends_when_its_time_is_up_and_not_before(venue):
+    early = placed(venue, "BUY", 100, expires_at=10)
+    late = placed(venue, "BUY", 100, expires_at=20)
+    filled = placed(venue, "BUY", 101, "0.1", expires_at=10)
+    placed(venue, "SELL", 101, "0.1", account="other")
+    stop = placed(venue, "BUY", kind="STOP", stop_price=200, expires_at=10)
+    venue.drain()
+    venue.expire_due(9)
+    assert venue.drain() == []
+    venue.expire_due(10)
+    assert [(e.order, e.what, e.status) for e in venue.drain()] == [
+        (early, Happening.EXPIRED, Status.EXPIRED),
+        (stop, Happening.EXPIRED, Status.EXPIRED),
+    ]
+    assert (early.reason, late.open, filled.status) == (Reason.DUE, True, Status.FILLED)
+    assert venue.account("main").balance("USD").locked == units("10"), "of the late one alone"
+    assert [level for level, _ in venue.books["BTC-USD"].bids.levels(5)] == [units(100)]
+
+
+def test_a_venue_may_take_a_post_only_order_that_would_match_and_end_it_at_once():
+    venue = make_venue(rules=Rules(turns_away_late=True))
+    placed(venue, "SELL", 100, account="other")
+    venue.drain()
+    order = placed(venue, "BUY", 100, post_only=True, client_order_id="x", expires_at=5)
+    assert (order.status, order.reason, order.executed) == (Status.EXPIRED, Reason.WOULD_MATCH, 0)
+    assert [e.what for e in venue.drain()] == [Happening.ACCEPTED, Happening.EXPIRED]
+    assert venue.find("main", "BTC-USD", None, "x") is order
+    assert venue.account("main").balance("USD").locked == 0
+    venue.expire_due(5)
+    assert venue.drain() == []
+
+
+@pytest.mark.parametrize("side", ["BUY", "SELL"])
+def test_a_venue_may_take_its_fees_in_the_quote_asset_alone(side):
+    venue = make_venue(fees=Fees(maker_rate=0, taker_rate=money.ONE // 100, in_quote=True), opening={
+        "BTC": units(1), "USD": units(1_000),
+    })  # fmt: skip
+    placed(venue, "SELL" if side == "BUY" else "BUY", 100, account="other")
+    placed(venue, side, 100)
+    trade = next(e for e in venue.drain() if e.what is Happening.TRADED and not e.maker)
+    assert (trade.fee, trade.fee_asset) == (units("0.1"), "USD")
+    account, paid = venue.account("main"), units("10") if side == "BUY" else -units("10")
+    assert account.balance("USD").free == units("1000") - paid - units("0.1")
+    assert account.balance("BTC").free == units("1") + (units("0.1") if side == "BUY" else -units("0.1"))
