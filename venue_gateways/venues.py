@@ -73,9 +73,9 @@ def keys(name: str, settings: Settings) -> Credentials:
     return credentials.load(settings.credentials, name.partition(".")[2], settings.credentials_passphrase)
 
 
-def adapter(name: str, settings: Settings) -> Adapter:
-    """Raises SettingsError."""
-    return find(name).make(name, keys(name, settings), settings)
+def adapter(name: str, settings: Settings, found: Credentials | None = None) -> Adapter:
+    """That of *name*'s account, whose credentials were *found* or are read now. Raises SettingsError."""
+    return find(name).make(name, found or keys(name, settings), settings)
 
 
 def addresses(name: str, settings: Settings) -> tuple[str, str]:

@@ -33,7 +33,7 @@ def main(settings: Settings, venue: str) -> int:
         kafka.take_schema_ids(settings)
         url, stream_url = venues.addresses(venue, settings)
         keys = venues.keys(venue, settings)
-        adapter = venues.find(venue).make(venue, keys, settings)
+        adapter = venues.adapter(venue, settings, keys)
         rotation = Rotation(adapter, lambda: venues.keys(venue, settings), keys)
         uvloop.run(_run(settings, adapter, rotation, url, stream_url))
     except (SettingsError, LeaseTooShort) as error:
