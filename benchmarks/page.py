@@ -59,7 +59,8 @@ def _more(result: Result) -> Iterator[str]:
     """Whatever else is known of it but words, which are told elsewhere."""
     for name, value in result.detail.items():
         if name not in _TOLD and not isinstance(value, str):
-            yield f"{name.replace('_', ' ')} {value:,.5g}"
+            figure = f"{value:,.0f}" if value >= 1_000 else f"{value:.3g}"
+            yield f"{name.replace('_', ' ')} {figure}"
 
 
 _COLUMNS: Final = (
