@@ -28,7 +28,7 @@ from runtime import topics as broker_topics
 from runtime.settings import FILE_VARIABLE, PREFIX, Settings
 from schemas import codec, topics
 from venue_gateways.binance.signing import HmacSigner, signed_query
-from venue_gateways.simulator.dialects import DIALECTS, SIMULATED
+from venue_gateways.simulator.dialects import DIALECTS, SIMULATED, Published
 from venue_gateways.simulator.server import home
 
 HERE = Path(__file__).parent
@@ -47,7 +47,7 @@ def environment(**settings: str) -> dict[str, str]:
 
 
 class Simulator:
-    """A venue as a process: *venue* is whose API it has."""
+    """A venue as a process: *venue* is whose API it has. At Kraken, the account may do most."""
 
     def __init__(self, var: Path, *, venue: str = SIMULATED, **options: int) -> None:
         self.var = var
@@ -68,7 +68,7 @@ class Simulator:
                 [sys.executable, "-c", f"{imports}; main(settings.load(), {arguments})"],
                 stdout=subprocess.PIPE,
                 stderr=output,
-                env=environment(var=str(self.var)),
+                env=environment(var=str(self.var), kraken_tier="pro"),
                 cwd=HERE.parent.parent,
             )
         assert self.process.stdout is not None
@@ -86,7 +86,7 @@ class Simulator:
 
     @property
     def stream_url(self) -> str:
-        return self.url.replace("http", "ws") + DIALECTS[self.venue]().stream_path
+        return self.url.replace("http", "ws") + DIALECTS[self.venue](Published()).stream_path
 
     @property
     def home(self) -> Path:
@@ -142,6 +142,7 @@ class Rig:
             "venue_url": self.simulator.url,
             "venue_stream_url": self.simulator.stream_url,
             "credentials": self.simulator.credentials,
+            "unknown_bound_s": 60.0,  # enough for any venue: it is the workers who wait for so long
         }
 
     def start_gateway(

@@ -6,7 +6,6 @@ No I/O in any of it: requests and texts come in as values, answers and events go
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
 from typing import Any, Final, Generic, Protocol, TypeAlias, TypeVar
 
 import msgspec
@@ -20,10 +19,6 @@ from venue_gateways.simulator.venue import Rules, Venue
 Headers = list[tuple[bytes, bytes]]
 #: Takes an event of a stream, to which something may happen on its way.
 Deliver = Callable[[bytes], None]
-
-
-class CredentialsError(Exception):
-    """A credentials file that can't be used; the message says which and why."""
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
@@ -182,11 +177,11 @@ class Dialect(Protocol):
     def names(self, symbols: Iterable[str]) -> Names:
         """What the orders and trades of a venue of these *symbols* are called."""
 
-    def read_credentials(self, path: Path) -> Mapping[str, Any]:
-        """The keys in a TOML file, by name. Raises CredentialsError."""
+    def credential(self, account: str, key: str, secret: str) -> Any:
+        """What a client's *key* is to this venue. Raises ValueError."""
 
-    def create_credentials(self, path: Path) -> Mapping[str, Any]:
-        """New keys in a new file that its owner alone can read."""
+    def new_key(self) -> tuple[str, str]:
+        """A new key, and its secret."""
 
     def open(self, venue: Venue, names: Names, credentials: Mapping[str, Any]) -> AnyFront:
-        """The venue, for clients with these *credentials*."""
+        """The venue, for clients with these *credentials*, by key."""

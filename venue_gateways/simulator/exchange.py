@@ -1,14 +1,18 @@
 """What every dialect adds to the matching core: orders that can't be found for a while, and refusals to journal."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeAlias
 
 from venue_gateways.simulator import journal
 from venue_gateways.simulator.orders import Execution, Order
 from venue_gateways.simulator.venue import Venue
 
+#: By account or address, and by limit: ``limit``, ``window_s`` or ``decay_per_s``, and ``taken`` since the start.
+Usage: TypeAlias = dict[str, dict[str, dict[str, float]]]
 
-class Exchange:
+
+class Exchange(ABC):
     """The state of a venue besides its books and accounts; each dialect has more of it."""
 
     def __init__(self, venue: Venue) -> None:
@@ -37,5 +41,9 @@ class Exchange:
         refusals, self._refusals = self._refusals, []
         return refusals
 
-    def observe(self, executions: Iterable[Execution]) -> None:
+    @abstractmethod
+    def used(self) -> Usage:
+        """What has been taken of each limit in all, whether it was given back or not."""
+
+    def observe(self, executions: Iterable[Execution]) -> None:  # noqa: B027  # most have nothing to learn
         """Learn from what happened."""

@@ -3,6 +3,7 @@
 A name gives its number back, so that a journal can be read with nothing but the names in it.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Final
 
@@ -32,7 +33,7 @@ class Names:
         return int(name)
 
 
-class ScrambledNames(Names):
+class ScrambledNames(Names, ABC):
     """Names that tell nothing of any order: numbers of *bits* bits, multiplied by an odd *factor*.
 
     A trade's name is that of one side of it, and of no other trade of the venue. Subclasses say how numbers are
@@ -45,12 +46,13 @@ class ScrambledNames(Names):
         self._factor = factor
         self._inverse = pow(factor, -1, self._modulus)
 
+    @abstractmethod
     def written(self, kind: str, number: int) -> str:
-        raise NotImplementedError
+        """The name of what has that *number* of that *kind*, ``O`` for orders, ``T`` for trades."""
 
+    @abstractmethod
     def read(self, kind: str, name: str) -> int:
         """Raises ValueError for what is no name of that *kind*."""
-        raise NotImplementedError
 
     @override
     def order(self, number: int) -> str:

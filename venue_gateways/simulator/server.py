@@ -24,12 +24,13 @@ from domain.instruments import Instrument
 from runtime import instruments, telemetry
 from runtime.exits import Exit
 from runtime.settings import Settings, SettingsError
-from venue_gateways.simulator import faults, metrics
+from venue_gateways.simulator import credentials, faults, metrics
 from venue_gateways.simulator.binance.front import Binance
-from venue_gateways.simulator.binance.limits import Limit, LimitType
+from venue_gateways.simulator.coinbase.limits import PRIVATE_PER_S
 from venue_gateways.simulator.connection import HttpConnection, WebSocketConnection
-from venue_gateways.simulator.dialect import CredentialsError, Dialect
-from venue_gateways.simulator.dialects import DIALECTS, SIMULATED
+from venue_gateways.simulator.credentials import CredentialsError
+from venue_gateways.simulator.dialect import Dialect
+from venue_gateways.simulator.dialects import DIALECTS, SIMULATED, Published
 from venue_gateways.simulator.faults import Dice, InvalidPlan, Plan
 from venue_gateways.simulator.journal import Journal, JournalDamaged
 from venue_gateways.simulator.market import Market, Temper
@@ -78,18 +79,25 @@ def main(  # noqa: PLR0913, PLR0917  # each is an option of the command line
     fault_plan: Path | None = None,
     weight_per_minute: int = 120_000,
     orders_per_10_s: int = 8_000,
+    requests_per_s: int = PRIVATE_PER_S,
     venue: str = SIMULATED,
 ) -> int:
     """Run the venue until SIGTERM or Ctrl-C; its URL is the first line of stdout.
 
     *credentials* is a TOML file with ``key`` and ``secret``; without one, ``credentials.toml`` in :func:`home` is used,
     and made if it isn't there. *fault_plan* is a file as ``PUT /simulator/faults`` takes it. *venue* is whose API it
-    has; the two limits are Binance's, the others publish theirs.
+    has; the first two limits are Binance's, the last is Coinbase's, and Kraken's go by ``settings.kraken_tier``.
     """
     telemetry.start(settings, "simulator")
     try:
         plan = faults.parse(fault_plan.read_bytes()) if fault_plan else Plan()
-        dialect = _dialect(venue, weight_per_minute, orders_per_10_s)
+        published = Published(
+            weight_per_minute=weight_per_minute,
+            orders_per_10_s=orders_per_10_s,
+            requests_per_s=requests_per_s,
+            kraken_tier=settings.kraken_tier,
+        )
+        dialect = _dialect(venue, published)
         known = load_credentials(dialect, credentials, home(settings, venue))
         serving = serve(
             settings,
@@ -113,26 +121,20 @@ def home(settings: Settings, venue: str) -> Path:
     return own if venue == SIMULATED else own / venue
 
 
-def _dialect(venue: str, weight_per_minute: int, orders_per_10_s: int) -> Dialect:
+def _dialect(venue: str, published: Published) -> Dialect:
     """Raises SettingsError for a venue that can't be simulated."""
     make = DIALECTS.get(venue)
     if make is None:
         raise SettingsError(f"no simulator of {venue!r}; there are: {', '.join(DIALECTS)}")
-    if make is not Binance:
-        return make()
-    limits = (
-        Limit(LimitType.REQUEST_WEIGHT, "MINUTE", 1, weight_per_minute),
-        Limit(LimitType.ORDERS, "SECOND", 10, orders_per_10_s),
-    )
-    return Binance(limits=limits)
+    return make(published)
 
 
 def load_credentials(dialect: Dialect, path: Path | None, directory: Path) -> Mapping[str, Any]:
     """The credentials at *path*, or the venue's own in *directory*, which are made at the first start."""
-    if path is not None:
-        return dialect.read_credentials(path)
-    own = directory / "credentials.toml"
-    return dialect.read_credentials(own) if own.exists() else dialect.create_credentials(own)
+    own = path or directory / "credentials.toml"
+    if path is None and not own.exists():
+        credentials.create(own, *dialect.new_key())
+    return credentials.read(own, dialect.credential)
 
 
 @contextlib.asynccontextmanager

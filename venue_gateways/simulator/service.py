@@ -97,6 +97,7 @@ class Service:
                 {"operation": operation, "status": status, "count": count}
                 for (operation, status), count in sorted(self.answers.items())
             ],
+            "limits": self.exchange.used(),
             "faults": {name: count for name, count in self.dice.counts.items() if count},
             "sessions": len(self.front.sessions),
             "market_running": self.market_running,

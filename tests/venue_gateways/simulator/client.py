@@ -23,6 +23,7 @@ from venue_gateways.simulator.venue import Venue
 FEES = Fees(maker_rate=money.ONE // 1_000, taker_rate=money.ONE // 1_000)
 CREDENTIAL = Credential("main", "k" * 64, b"s" * 64)
 NOON = 1_800_000_000_000_000
+TRADED = instruments.load().of("simulated")
 
 
 def units(text):
@@ -44,7 +45,13 @@ def ticket(side="BUY", price=None, quantity="0.1", kind=None, symbol="BTC-USD", 
 
 
 def make_venue(**options):
-    return Venue(instruments.load().of("simulated"), **{"fees": FEES, **options})
+    return Venue(TRADED, **{"fees": FEES, **options})
+
+
+def open_front(dialect, known):
+    """What clients of a venue of that dialect meet; *known* are their credentials."""
+    names = dialect.names(instrument.symbol for instrument in TRADED)
+    return dialect.open(make_venue(fees=dialect.fees, rules=dialect.rules), names, known)
 
 
 def sign(parameters, secret=CREDENTIAL.secret):

@@ -5,11 +5,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
+from venue_gateways.simulator import credentials
 from venue_gateways.simulator.binance import security
 from venue_gateways.simulator.binance.errors import ApiError
 from venue_gateways.simulator.binance.parameters import Parameters, split
-from venue_gateways.simulator.binance.security import Credential, CredentialsError
+from venue_gateways.simulator.binance.security import Credential
 from venue_gateways.simulator.binance.stream import signed
+from venue_gateways.simulator.credentials import CredentialsError
 
 #: rest-api.md and web-socket-api.md, SIGNED request examples (HMAC).
 KEY = "vmPUZE6mv9SD5VNHk4HlWFsOr6aKE2zvsw0MuIgwCIPy6utIco14y7Ju91duEh8A"
@@ -97,17 +99,21 @@ def pem(private):
     return private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 
 
+def read(path):
+    return credentials.read(path, security.credential)
+
+
 def test_credentials_are_read_from_a_file(tmp_path):
     path, private = tmp_path / "credentials.toml", Ed25519PrivateKey.generate()
     path.write_text(f'key = "{KEY}"\nsecret = "{SECRET.decode()}"\n')
-    assert security.read(path) == {KEY: DOCUMENTED}
+    assert read(path) == {KEY: DOCUMENTED}
     public = private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
     path.write_text(
         '[[account]]\naccount = "one"\nkey = "a"\nsecret = "s"\n'
         f'[[account]]\naccount = "two"\nkey = "b"\nsecret = """{pem(private)}"""\n'
         f'[[account]]\naccount = "two"\nkey = "c"\nsecret = """{public}"""\n'
     )
-    known = security.read(path)
+    known = read(path)
     assert {key: found.account for key, found in known.items()} == {"a": "one", "b": "two", "c": "two"}
     signature = base64.b64encode(private.sign(b"x")).decode()
     assert known["b"].verify(b"x", signature)
@@ -124,18 +130,19 @@ def test_a_credentials_file_that_cannot_be_used_says_so(tmp_path, content):
         content = f'key = "k"\nsecret = """{pem(generate_private_key(65_537, 2_048))}"""'
     path.write_text(content)
     with pytest.raises(CredentialsError, match=r"credentials\.toml"):
-        security.read(path)
+        read(path)
     with pytest.raises(CredentialsError):
-        security.read(tmp_path / "missing.toml")
+        read(tmp_path / "missing.toml")
 
 
 def test_made_credentials_are_their_owners_alone(tmp_path):
     path = tmp_path / "deep" / "credentials.toml"
-    made = security.create(path)
-    assert security.read(path) == made
+    key, secret = security.new_key()
+    credentials.create(path, key, secret)
+    assert read(path) == {key: Credential("main", key, secret.encode())}
     assert path.stat().st_mode & 0o777 == 0o400
     with pytest.raises(FileExistsError):
-        security.create(path)
+        credentials.create(path, key, secret)
 
 
 NOW = 1_800_000_000_000_000

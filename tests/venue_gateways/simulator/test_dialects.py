@@ -16,10 +16,9 @@ from runtime.settings import Settings
 from tests.venue_gateways.simulator.coinbase import client as coinbase
 from tests.venue_gateways.simulator.kraken import client as kraken
 from venue_gateways.simulator import faults
-from venue_gateways.simulator.coinbase.front import Coinbase
-from venue_gateways.simulator.dialects import DIALECTS
+from venue_gateways.simulator.coinbase import stream
+from venue_gateways.simulator.dialects import DIALECTS, Published
 from venue_gateways.simulator.faults import Outcome
-from venue_gateways.simulator.kraken.front import Kraken
 from venue_gateways.simulator.server import Options, home, load_credentials, main, serve
 
 VENUES = ("kraken", "coinbase")
@@ -118,14 +117,15 @@ class Scene:
 def playing(tmp_path):
     """A context manager: a venue of one dialect, whose market stands still."""
     kinds = {
-        "kraken": (Kraken(), kraken.KNOWN, KrakenClient),
-        "coinbase": (Coinbase(), coinbase.KNOWN, CoinbaseClient),
+        "kraken": (kraken.KNOWN, KrakenClient),
+        "coinbase": (coinbase.KNOWN, CoinbaseClient),
     }
 
     @contextlib.asynccontextmanager
-    async def play(venue):
-        dialect, known, make = kinds[venue]
-        journal, options = tmp_path / "journal.jsonl", Options(venue=venue, dialect=dialect, step_interval_s=60.0)
+    async def play(venue, **published):
+        known, make = kinds[venue]
+        dialect = DIALECTS[venue](Published(**published))
+        journal, options = tmp_path / f"{venue}.jsonl", Options(venue=venue, dialect=dialect, step_interval_s=60.0)
         async with (
             serve(Settings(var=tmp_path), known, journal, options) as running,
             httpx.AsyncClient(base_url=running.url, timeout=5) as http,
@@ -226,6 +226,24 @@ async def test_a_repeated_placement_is_one_order_where_the_venue_says_so(playing
         assert scene.accepted() == [name] * orders
 
 
+async def test_what_was_taken_of_each_limit_is_told(playing):
+    async with playing("kraken") as scene:
+        for name in ("a", "b"):
+            await scene.client.place(name)
+        await scene.client.ask("TradesHistory")
+        limits = (await scene.http.get("/simulator/state")).json()["limits"]
+        assert limits == {
+            "main": {
+                "calls": {"limit": 20, "decay_per_s": 1.0, "taken": 2},
+                "orders/BTC-USD": {"limit": 180, "decay_per_s": 3.75, "taken": 2},
+            }
+        }
+    async with playing("coinbase", requests_per_s=2) as scene:
+        assert [(await scene.client.place(name)).status_code for name in ("c", "d", "e")].count(429) <= 1
+        limits = (await scene.http.get("/simulator/state")).json()["limits"]
+        assert limits["main"] == {"requests": {"limit": 2, "window_s": 1, "taken": limits["main"]["requests"]["taken"]}}
+
+
 async def test_what_trades_and_at_which_price_is_told_in_no_dialect(playing):
     async with playing("kraken") as scene:
         markets = {row["symbol"]: row for row in (await scene.http.get("/simulator/markets")).json()}
@@ -234,12 +252,25 @@ async def test_what_trades_and_at_which_price_is_told_in_no_dialect(playing):
         assert float(bitcoin["bid"]) < 60_000 < float(bitcoin["ask"])
 
 
+async def test_a_session_beats_until_the_venue_has_had_enough_of_it(playing, monkeypatch):
+    monkeypatch.setattr(stream.Session, "beat_s", 0.02)
+    async with playing("coinbase") as scene:
+        async with scene.client.stream() as socket:
+            channels = {json.loads(await socket.recv())["channel"] for _ in range(6)}
+            assert channels == {"heartbeats", "subscriptions", "user"}
+        monkeypatch.setattr(stream, "_PATIENCE_US", 100_000)
+        async with websockets.connect(scene.client.stream_url) as silent:
+            with pytest.raises(websockets.ConnectionClosedError):
+                await asyncio.wait_for(silent.recv(), 3)
+        assert (await scene.http.get("/simulator/state")).json()["sessions"] == 0
+
+
 # ── processes ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("venue", DIALECTS)
 def test_every_venue_has_a_home_and_keys_of_its_own(tmp_path, venue):
-    dialect, settings = DIALECTS[venue](), Settings(var=tmp_path)
+    dialect, settings = DIALECTS[venue](Published()), Settings(var=tmp_path)
     made = load_credentials(dialect, None, home(settings, venue))
     assert load_credentials(dialect, None, home(settings, venue)).keys() == made.keys()
     assert [found.account for found in made.values()] == ["main"]

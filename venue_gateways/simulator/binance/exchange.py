@@ -14,6 +14,7 @@ from venue_gateways.simulator.binance.parameters import Parameters
 from venue_gateways.simulator.binance.payloads import symbol_name
 from venue_gateways.simulator.binance.security import Credential
 from venue_gateways.simulator.dialect import HONEST, Lies
+from venue_gateways.simulator.exchange import Usage
 from venue_gateways.simulator.orders import Execution, Happening, Order
 from venue_gateways.simulator.venue import Venue
 
@@ -96,6 +97,15 @@ class Exchange(exchange.Exchange):
         for execution in executions:
             if execution.what is Happening.TRADED and execution.executed == execution.quantity:
                 self.account_meter(execution.order.account).filled(execution.at, maker=execution.maker)
+
+    @override
+    def used(self) -> Usage:
+        """What was taken of each limit: of an account's orders, and of an address's weight."""
+        meters: dict[str, AddressMeter | AccountMeter] = {**self._accounts, **self._addresses}
+        return {
+            name: {f"{window.limit.type}/{window.limit.suffix}": window.used() for window in meter.windows}
+            for name, meter in meters.items()
+        }
 
     # ── symbols and orders ─────────────────────────────────────────────────────────────────────────────────────────
 

@@ -1,7 +1,6 @@
 """Binance's dialect, put together: its terms, its REST API, its sessions, and what they are told."""
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -54,11 +53,11 @@ class Binance(msgspec.Struct, frozen=True, kw_only=True):
     def names(self, _symbols: Iterable[str]) -> Names:
         return Names()
 
-    def read_credentials(self, path: Path) -> Mapping[str, Credential]:
-        return security.read(path)
+    def credential(self, account: str, key: str, secret: str) -> Credential:
+        return security.credential(account, key, secret)
 
-    def create_credentials(self, path: Path) -> Mapping[str, Credential]:
-        return security.create(path)
+    def new_key(self) -> tuple[str, str]:
+        return security.new_key()
 
     def open(self, venue: Venue, _names: Names, credentials: Mapping[str, Credential]) -> "Front":
         return Front(Exchange(venue, credentials, published=self.limits, ban=self.ban))

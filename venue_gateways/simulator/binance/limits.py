@@ -77,11 +77,12 @@ class Ban(msgspec.Struct, frozen=True, kw_only=True):
 class Window:
     """The count of one limit in the interval that the clock is in."""
 
-    __slots__ = ("_interval", "count", "limit")
+    __slots__ = ("_interval", "count", "limit", "taken")
 
     def __init__(self, limit: Limit) -> None:
         self.limit = limit
         self.count = 0
+        self.taken = 0  # in all, whatever was given back since
         self._interval = -1
 
     def roll(self, now: int) -> None:
@@ -89,6 +90,14 @@ class Window:
         if interval != self._interval:
             self._interval = interval
             self.count = 0
+
+    def add(self, amount: int) -> None:
+        self.count += amount
+        self.taken += amount
+
+    def used(self) -> dict[str, float]:
+        """How much of it there is, and how much was taken in all."""
+        return {"limit": self.limit.limit, "window_s": self.limit.interval_us / 1_000_000, "taken": self.taken}
 
     def room(self, amount: int) -> bool:
         return self.count + amount <= self.limit.limit
@@ -132,7 +141,7 @@ class AddressMeter:
             amount = weight if window.limit.type is LimitType.REQUEST_WEIGHT else 1
             if not window.room(amount):
                 full = window
-            window.count += amount
+            window.add(amount)
         if full is not None:
             self.refuse(full.ends_at(), now)
             raise too_much_weight(full.limit, full.ends_at())
@@ -185,7 +194,7 @@ class AccountMeter:
     def add(self, now: int) -> None:
         for window in self.windows:
             window.roll(now)
-            window.count += 1
+            window.add(1)
 
     def filled(self, now: int, *, maker: bool) -> None:
         """An order of the account has traded for the first time."""

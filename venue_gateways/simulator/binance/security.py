@@ -3,12 +3,9 @@
 import base64
 import binascii
 import hmac
-import os
 import secrets
-import tomllib
 from collections.abc import Mapping
 from hashlib import sha256
-from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -18,7 +15,6 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key, l
 
 from venue_gateways.simulator.binance.errors import ApiError
 from venue_gateways.simulator.binance.parameters import Parameters
-from venue_gateways.simulator.dialect import CredentialsError
 
 RECEIVE_WINDOW_MS: Final = 5_000
 _RECEIVE_WINDOW_MAX_MS: Final = 60_000
@@ -45,36 +41,16 @@ class Credential(msgspec.Struct, frozen=True):
         return True
 
 
-def read(path: Path) -> dict[str, Credential]:
-    """The credentials in a TOML file, by key: ``key`` and ``secret`` of one account, or an ``[[account]]`` for each.
-
-    A *secret* in PEM is an Ed25519 key, private or public; any other is HMAC's. ``account`` names the account.
-    """
-    try:
-        content = tomllib.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise CredentialsError(f"{path}: {error}") from error
-    rows = content.get("account") if isinstance(content.get("account"), list) else [content]
-    found = [credential(path, row) for row in rows or []]
-    return {item.key: item for item in found}
-
-
-def credential(path: Path, row: Mapping[str, object]) -> Credential:
-    key, secret, account = (str(row.get(name, "")) for name in ("key", "secret", "account"))
-    if not key or not secret:
-        raise CredentialsError(f"{path}: a credential needs key and secret")
+def credential(account: str, key: str, secret: str) -> Credential:
+    """A *secret* in PEM is an Ed25519 key, private or public; any other is HMAC's. Raises ValueError."""
     if "-----BEGIN" not in secret:
-        return Credential(account or "main", key, secret.encode())
-    return Credential(account or "main", key, public_key=_public_key(path, secret.encode()))
+        return Credential(account, key, secret.encode())
+    return Credential(account, key, public_key=_public_key(secret.encode()))
 
 
-def create(path: Path) -> dict[str, Credential]:
-    """Write a new HMAC credential of the account ``main`` to *path*, readable by its owner alone, and return it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    key, secret = secrets.token_hex(32), secrets.token_hex(32)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400), "w") as file:
-        file.write(f'account = "main"\nkey = "{key}"\nsecret = "{secret}"\n')
-    return read(path)
+def new_key() -> tuple[str, str]:
+    """A key for HMAC, and its secret."""
+    return secrets.token_hex(32), secrets.token_hex(32)
 
 
 def authenticate(credentials: Mapping[str, Credential], key: str | None, signed: bytes, signature: str) -> Credential:
@@ -109,13 +85,10 @@ def _receive_window_us(parameters: Parameters) -> int:
     return window_us
 
 
-def _public_key(path: Path, pem: bytes) -> Ed25519PublicKey:
-    try:
-        loaded = load_pem_private_key(pem, None) if b"PRIVATE" in pem else load_pem_public_key(pem)
-    except ValueError as error:
-        raise CredentialsError(f"{path}: secret is no key in PEM: {error}") from error
+def _public_key(pem: bytes) -> Ed25519PublicKey:
+    loaded = load_pem_private_key(pem, None) if b"PRIVATE" in pem else load_pem_public_key(pem)
     if isinstance(loaded, Ed25519PrivateKey):
         return loaded.public_key()
     if isinstance(loaded, Ed25519PublicKey):
         return loaded
-    raise CredentialsError(f"{path}: secret is a key of another kind than Ed25519")
+    raise ValueError("secret is a key of another kind than Ed25519")

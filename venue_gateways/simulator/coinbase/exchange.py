@@ -4,6 +4,7 @@ import heapq
 from collections.abc import Iterable, Mapping
 
 import msgspec
+from typing_extensions import override
 
 from venue_gateways.simulator import exchange
 from venue_gateways.simulator.coinbase import security
@@ -11,6 +12,7 @@ from venue_gateways.simulator.coinbase.errors import too_many_requests
 from venue_gateways.simulator.coinbase.limits import Second
 from venue_gateways.simulator.coinbase.security import Credential
 from venue_gateways.simulator.dialect import HONEST, Lies, Request
+from venue_gateways.simulator.exchange import Usage
 from venue_gateways.simulator.names import Names
 from venue_gateways.simulator.orders import Execution, Order
 from venue_gateways.simulator.venue import Venue
@@ -73,6 +75,11 @@ class Exchange(exchange.Exchange):
             self.refuse(now, account, error.status, error.error)
             raise error
 
+    @override
+    def used(self) -> Usage:
+        """What each account, and each address without one, has taken."""
+        return {name: {"requests": meter.used()} for name, meter in {**self._accounts, **self._addresses}.items()}
+
     # ── orders and trades ──────────────────────────────────────────────────────────────────────────────────────────
 
     def order(self, account: str, name: str) -> Order | None:
@@ -84,7 +91,7 @@ class Exchange(exchange.Exchange):
         found = (self.venue.find(account, symbol, number, None) for symbol in self.venue.instruments)
         return next((order for order in found if order is not None), None)
 
-    def used(self, account: str, client_order_id: str) -> Order | None:
+    def existing(self, account: str, client_order_id: str) -> Order | None:
         """The order of the account that has, or had, that ID of the client's, of whatever product (create-order)."""
         found = (self.venue.find(account, symbol, None, client_order_id) for symbol in self.venue.instruments)
         return next((order for order in found if order is not None), None)

@@ -1,7 +1,6 @@
 """Coinbase's dialect, put together: its terms, its REST API, its sessions, and what they are told."""
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -45,11 +44,11 @@ class Coinbase(msgspec.Struct, frozen=True, kw_only=True):
     def names(self, symbols: Iterable[str]) -> Names:
         return Entries(symbols)
 
-    def read_credentials(self, path: Path) -> Mapping[str, Credential]:
-        return security.read(path)
+    def credential(self, account: str, key: str, secret: str) -> Credential:
+        return security.credential(account, key, secret)
 
-    def create_credentials(self, path: Path) -> Mapping[str, Credential]:
-        return security.create(path)
+    def new_key(self) -> tuple[str, str]:
+        return security.new_key()
 
     def open(self, venue: Venue, names: Names, credentials: Mapping[str, Credential]) -> "Front":
         return Front(

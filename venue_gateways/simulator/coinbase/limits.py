@@ -15,10 +15,11 @@ PUBLIC_PER_S: Final = 10
 class Second:
     """How many requests of somebody's have come in the second that the clock is in."""
 
-    __slots__ = ("_count", "_limit", "_second")
+    __slots__ = ("_count", "_limit", "_second", "taken")
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
+        self.taken = 0  # in all
         self._count = 0
         self._second = -1
 
@@ -30,7 +31,12 @@ class Second:
         if self._count >= self._limit:
             return False
         self._count += 1
+        self.taken += 1
         return True
+
+    def used(self) -> dict[str, float]:
+        """How much of it there is, and how much was taken in all."""
+        return {"limit": self._limit, "window_s": 1, "taken": self.taken}
 
     def headers(self) -> list[tuple[bytes, bytes]]:
         """What the client is told of it."""

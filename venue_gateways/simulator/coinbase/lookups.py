@@ -3,7 +3,7 @@
 import base64
 import binascii
 from collections.abc import Callable, Iterable
-from itertools import islice
+from itertools import islice, takewhile
 from typing import Any, Final, TypeVar
 
 import orjson
@@ -38,6 +38,8 @@ def orders(exchange: Exchange, call: Call) -> payloads.Payload:
     """The newest first. A status is asked for by name: OPEN is neither PENDING nor QUEUED."""
     filters = Filters(call.request.query)
     ids, products, statuses = (filters.each(name) for name in ("order_ids", "product_ids", "order_status"))
+    if "OPEN" in statuses and len(statuses) > 1:
+        raise invalid("OPEN can't be asked for together with other statuses")  # rest/orders.py
     sides = filters.each("order_side")
     start, end = filters.instant("start_date"), filters.instant("end_date")
 
@@ -46,13 +48,13 @@ def orders(exchange: Exchange, call: Call) -> payloads.Payload:
             (not products or order.symbol in products)
             and (not statuses or payloads.status(order, call.now) in statuses)
             and (not sides or str(order.side) in sides)
-            and (start is None or order.created_at >= start)
             and (end is None or order.created_at <= end)
             and (not ids or exchange.names.order(order.order_id) in ids)
             and not exchange.hidden(order, call.now)
         )
 
-    found: Iterable[Order] = () if call.lies.no_open_orders else filter(wanted, exchange.orders(call.account))
+    recent = takewhile(lambda order: start is None or order.created_at >= start, exchange.orders(call.account))
+    found: Iterable[Order] = () if call.lies.no_open_orders else filter(wanted, recent)
     page, cursor = _page(found, filters, filters.count("limit", _ORDERS, _ORDERS), lambda order: (order.order_id,))
     trades_of = exchange.venue.trades_of
     shown = [payloads.looked_up(order, list(trades_of(order)), exchange.names, call.now) for order in page]
@@ -68,14 +70,14 @@ def fills(exchange: Exchange, call: Call) -> payloads.Payload:
     def wanted(trade: Execution) -> bool:
         return (
             (not products or trade.order.symbol in products)
-            and (start is None or trade.at >= start)
             and (end is None or trade.at <= end)
             and (not ids or exchange.names.order(trade.order.order_id) in ids)
             and (not trades or names.trade_id(trade) in trades)
             and not exchange.hidden(trade.order, call.now)
         )
 
-    found = filter(wanted, exchange.trades(call.account))
+    recent = takewhile(lambda trade: start is None or trade.at >= start, exchange.trades(call.account))
+    found = filter(wanted, recent)
     limit = filters.count("limit", _FILLS, _FILLS_MAX)
     page, cursor = _page(found, filters, limit, place)
     return {"fills": [payloads.fill(trade, exchange.names) for trade in page], "cursor": cursor}

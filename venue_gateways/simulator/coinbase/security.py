@@ -1,12 +1,8 @@
 """Who may ask Coinbase's API for what: JSON web tokens, one for each request (coinbase/jwt_generator.py)."""
 
 import base64
-import binascii
 import json
-import os
-import tomllib
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Final, TypeAlias
 from uuid import uuid4
 
@@ -30,7 +26,6 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from venue_gateways.simulator.coinbase.errors import unauthorized
-from venue_gateways.simulator.dialect import CredentialsError
 
 PublicKey: TypeAlias = EllipticCurvePublicKey | Ed25519PublicKey
 
@@ -104,35 +99,15 @@ def _decoded(part: str) -> bytes:
     return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
 
 
-# ── keys in files ───────────────────────────────────────────────────────────────────────────────────────────────────
+# ── keys ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def read(path: Path) -> dict[str, Credential]:
-    """The credentials in a TOML file, by key: ``key`` and ``secret`` of one account, or an ``[[account]]`` for each.
-
-    A *secret* is a P-256 or Ed25519 key in PEM, or Ed25519's in Base64. ``account`` names the account.
-    """
-    try:
-        content = tomllib.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise CredentialsError(f"{path}: {error}") from error
-    rows = content.get("account") if isinstance(content.get("account"), list) else [content]
-    found = [_credential(path, row) for row in rows or []]
-    return {item.key: item for item in found}
-
-
-def _credential(path: Path, row: Mapping[str, object]) -> Credential:
-    key, secret, account = (str(row.get(name, "")) for name in ("key", "secret", "account"))
-    if not key or not secret:
-        raise CredentialsError(f"{path}: a credential needs key and secret")
-    try:
-        return Credential(account or "main", key, _public_key(secret))
-    except (ValueError, binascii.Error) as error:
-        raise CredentialsError(f"{path}: secret is neither a key in PEM nor Ed25519's in Base64: {error}") from error
+def credential(account: str, key: str, secret: str) -> Credential:
+    """A *secret* is a P-256 or Ed25519 key in PEM, or Ed25519's in Base64. Raises ValueError."""
+    return Credential(account, key, _public_key(secret))
 
 
 def _public_key(secret: str) -> PublicKey:
-    """Raises ValueError."""
     if "-----BEGIN" not in secret:
         return Ed25519PrivateKey.from_private_bytes(base64.b64decode(secret, validate=True)[:_SEED_BYTES]).public_key()
     loaded = load_pem_private_key(secret.encode(), None)
@@ -140,15 +115,11 @@ def _public_key(secret: str) -> PublicKey:
         return loaded.public_key()
     if isinstance(loaded, EllipticCurvePrivateKey) and isinstance(loaded.curve, SECP256R1):
         return loaded.public_key()
-    raise ValueError("a key of another kind")
+    raise ValueError("secret is a key of another kind than P-256 and Ed25519")
 
 
-def create(path: Path) -> dict[str, Credential]:
-    """Write a new P-256 credential of the account ``main`` to *path*, readable by its owner alone, and return it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+def new_key() -> tuple[str, str]:
+    """A key's name, and the private key on P-256 in PEM."""
     made = generate_private_key(SECP256R1())
     pem = made.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
-    key = f"organizations/{uuid4()}/apiKeys/{uuid4()}"
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400), "w") as file:
-        file.write(f'account = "main"\nkey = "{key}"\nsecret = """\n{pem.decode()}"""\n')
-    return read(path)
+    return f"organizations/{uuid4()}/apiKeys/{uuid4()}", pem.decode()

@@ -14,7 +14,7 @@ CANCELS_MAX: Final = 100
 def create(exchange: Exchange, call: Call) -> payloads.Payload:
     """A new order; or the one that has the same ID of the client's, whatever it was (create-order)."""
     wanted = parameters.new_order(call.request.body)
-    existing = exchange.used(call.account, wanted.client_order_id)
+    existing = exchange.existing(call.account, wanted.client_order_id)
     if existing is not None:
         return _created(exchange, existing)
     try:

@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 import msgspec
+from typing_extensions import override
 
 from venue_gateways.simulator import exchange
 from venue_gateways.simulator.dialect import HONEST, Lies
+from venue_gateways.simulator.exchange import Usage
 from venue_gateways.simulator.kraken import errors
 from venue_gateways.simulator.kraken.errors import ApiError
 from venue_gateways.simulator.kraken.limits import CALLS, ORDERS, Allowance, Counter, Tier
@@ -72,6 +74,16 @@ class Exchange(exchange.Exchange):
         """Raises ApiError if the pair's counter has no room."""
         if not self.orders_counted(account, symbol).take(cost, now):
             raise ApiError(errors.ORDERS_EXCEEDED)
+
+    @override
+    def used(self) -> Usage:
+        """What each account has taken of each pair, and of its keys' calls."""
+        used: Usage = {}
+        for key, calls in self._calls.items():
+            used.setdefault(self.door.account(key), {})["calls"] = calls.used()
+        for (account, symbol), orders in self._orders.items():
+            used.setdefault(account, {})[f"orders/{symbol}"] = orders.used()
+        return used
 
     # ── tokens of the WebSocket API ────────────────────────────────────────────────────────────────────────────────
 

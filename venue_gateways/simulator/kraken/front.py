@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 from itertools import groupby
-from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -43,11 +42,11 @@ class Kraken(msgspec.Struct, frozen=True, kw_only=True):
     def names(self, symbols: Iterable[str]) -> Names:
         return Transactions(symbols)
 
-    def read_credentials(self, path: Path) -> Mapping[str, Credential]:
-        return security.read(path)
+    def credential(self, account: str, key: str, secret: str) -> Credential:
+        return security.credential(account, key, secret)
 
-    def create_credentials(self, path: Path) -> Mapping[str, Credential]:
-        return security.create(path)
+    def new_key(self) -> tuple[str, str]:
+        return security.new_key()
 
     def open(self, venue: Venue, names: Names, credentials: Mapping[str, Credential]) -> "Front":
         return Front(Exchange(venue, names, credentials, self.tier))

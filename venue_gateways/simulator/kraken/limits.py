@@ -48,26 +48,33 @@ ORDERS: Final = {
 class Counter:
     """What has been counted, less what time has taken off."""
 
-    __slots__ = ("_allowance", "_at", "_level")
+    __slots__ = ("_at", "_level", "allowance", "taken")
 
     def __init__(self, allowance: Allowance) -> None:
-        self._allowance = allowance
+        self.allowance = allowance
+        self.taken = 0.0  # in all
         self._level = 0.0
         self._at = 0
 
     def level(self, now: int) -> float:
         """How high it stands. A clock that is set back takes nothing off."""
         passed_s = max(now - self._at, 0) / _SECOND_US
-        self._level = max(self._level - passed_s * self._allowance.decay_per_s, 0.0)
+        self._level = max(self._level - passed_s * self.allowance.decay_per_s, 0.0)
         self._at = now
         return self._level
 
     def take(self, cost: float, now: int) -> bool:
         """Count *cost* if there is room for it."""
-        if self.level(now) + cost > self._allowance.threshold:
+        if self.level(now) + cost > self.allowance.threshold:
             return False
         self._level += cost
+        self.taken += cost
         return True
+
+    def used(self) -> dict[str, float]:
+        """How much of it there is, and how much was taken in all."""
+        allowed = self.allowance
+        return {"limit": allowed.threshold, "decay_per_s": allowed.decay_per_s, "taken": self.taken}
 
 
 def cancel_cost(age_us: int) -> int:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
-from itertools import islice
+from itertools import islice, takewhile
 from typing import Final, TypeVar
 
 from domain import money
@@ -17,6 +17,7 @@ _Row = TypeVar("_Row")
 PAGE: Final = 50
 _QUERIED_MAX: Final = 50
 _LEVELS_MAX: Final = 500
+_NEVER: Final = 1 << 63
 
 
 def open_orders(exchange: Exchange, call: Call) -> payloads.Payload:
@@ -29,13 +30,14 @@ def open_orders(exchange: Exchange, call: Call) -> payloads.Payload:
 def closed_orders(exchange: Exchange, call: Call) -> payloads.Payload:
     """By when they ended or began (``closetime``), the newest first, in pages."""
     when = _closing(call.parameters.text("closetime") or "both")
-    start, end = (_instant(exchange, call, name) for name in ("start", "end"))
+    start, end = _interval(exchange, call)
 
     def wanted(order: Order) -> bool:
-        in_time = any((start is None or at > start) and (end is None or at <= end) for at in when(order))
+        in_time = any(start < at <= end for at in when(order))
         return in_time and not exchange.hidden(order, call.now)
 
-    orders = [] if call.lies.denied else list(filter(wanted, exchange.ended_orders(call.account, call.parameters)))
+    ended = takewhile(lambda order: order.updated_at > start, exchange.ended_orders(call.account, call.parameters))
+    orders = [] if call.lies.denied else list(filter(wanted, ended))
     return {"closed": _shown(exchange, call, _page(orders, call)), "count": len(orders)}
 
 
@@ -77,13 +79,9 @@ def _shown(exchange: Exchange, call: Call, orders: Iterable[Order]) -> payloads.
 
 def trades_history(exchange: Exchange, call: Call) -> payloads.Payload:
     """The newest first, in pages, after *start* and up to *end*."""
-    start, end = (_instant(exchange, call, name) for name in ("start", "end"))
-
-    def wanted(trade: Execution) -> bool:
-        in_time = (start is None or trade.at > start) and (end is None or trade.at <= end)
-        return in_time and not exchange.hidden(trade.order, call.now)
-
-    trades = list(filter(wanted, exchange.trades(call.account)))
+    start, end = _interval(exchange, call)
+    recent = takewhile(lambda trade: trade.at > start, exchange.trades(call.account))
+    trades = [trade for trade in recent if trade.at <= end and not exchange.hidden(trade.order, call.now)]
     return {"trades": _trades(exchange, _page(trades, call)), "count": len(trades)}
 
 
@@ -109,11 +107,16 @@ def _page(rows: list[_Row], call: Call) -> Iterator[_Row]:
     return islice(rows, offset, offset + PAGE)
 
 
-def _instant(exchange: Exchange, call: Call, name: str) -> int | None:
-    """µs, from a Unix time or the ID of an order or a trade; None where there is none."""
+def _interval(exchange: Exchange, call: Call) -> tuple[int, int]:
+    """After which instant, and up to which; in µs."""
+    return _instant(exchange, call, "start", -1), _instant(exchange, call, "end", _NEVER)
+
+
+def _instant(exchange: Exchange, call: Call, name: str, default: int) -> int:
+    """µs, from a Unix time or the ID of an order or a trade."""
     value = call.parameters.text(name)
     if value is None:
-        return None
+        return default
     try:
         return money.parse(value) // 10**12
     except ValueError:

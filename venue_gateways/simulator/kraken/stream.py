@@ -69,10 +69,6 @@ class Session(dialect.Session):
             question = _parse(text)
             if question.method == "ping":
                 return (_said(question, {"method": "pong"}, arrived, now),)
-            if question.method not in {"subscribe", "unsubscribe"}:
-                raise ApiError("Unsupported method")  # assumed  # noqa: TRY301
-            if question.params.get("channel") != "executions":
-                raise ApiError("Unsupported channel")  # assumed  # noqa: TRY301
             return self._subscribe(question, arrived, now)
         except ApiError as error:
             body = {"method": question.method, "success": False, "error": error.message}
@@ -106,6 +102,8 @@ class Session(dialect.Session):
 
     def _subscribe(self, question: Question, arrived: int, now: int) -> tuple[bytes, ...]:
         parameters = question.params
+        if question.method not in {"subscribe", "unsubscribe"} or parameters.get("channel") != "executions":
+            raise ApiError("Unsupported method or channel")  # assumed
         account = self._exchange.token_account(str(parameters.get("token", "")), now)
         result: dict[str, Any] = {"channel": "executions"}
         if question.method == "unsubscribe":

@@ -1,8 +1,10 @@
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import SECP384R1, generate_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from tests.venue_gateways.simulator.coinbase.client import EDWARDS, MARKET, OTHER, PRIVATE, token
+from venue_gateways.simulator.coinbase import security
 from venue_gateways.simulator.coinbase.parameters import moment
-from venue_gateways.simulator.coinbase.security import CredentialsError, create, read
 from venue_gateways.simulator.dialect import Lies
 
 ACCOUNTS = "GET api.coinbase.com/api/v3/brokerage/accounts"
@@ -61,14 +63,14 @@ def test_thirty_requests_a_second_are_answered_and_the_others_refused_and_journa
     assert desk.send("GET", "accounts")[0] == 200
 
 
-def test_keys_are_made_and_read(tmp_path):
-    (made,) = create(tmp_path / "new.toml").values()
-    assert (made.account, made.algorithm, (tmp_path / "new.toml").stat().st_mode & 0o777) == ("main", "ES256", 0o400)
-    (tmp_path / "bad.toml").write_text('key = "k"\nsecret = "???"\n')
-    with pytest.raises(CredentialsError, match="secret"):
-        read(tmp_path / "bad.toml")
-    (tmp_path / "seed.toml").write_text('key = "k"\nsecret = "' + "A" * 43 + '="\n')
-    assert read(tmp_path / "seed.toml")["k"].algorithm == "EdDSA"
+def test_a_key_is_on_p_256_or_ed25519s_in_pem_or_base64():
+    name, pem = security.new_key()
+    assert security.credential("main", name, pem).algorithm == "ES256"
+    assert security.credential("main", name, "A" * 43 + "=").algorithm == "EdDSA"
+    other = generate_private_key(SECP384R1()).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    for bad in ("???", "AAAA", other.decode()):
+        with pytest.raises(ValueError, match=r"kind|key|base64"):
+            security.credential("main", name, bad)
 
 
 # ── orders ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -78,7 +80,8 @@ def test_an_order_is_pending_for_a_moment_in_which_a_list_of_open_ones_lacks_it(
     order_id = desk.place()
     assert desk.order(order_id, after_s=0.05)["status"] == "PENDING"
     assert desk.orders("order_status=OPEN", after_s=0)["orders"] == []
-    assert len(desk.orders("order_status=OPEN&order_status=PENDING", after_s=0)["orders"]) == 1
+    assert len(desk.orders("order_status=QUEUED&order_status=PENDING", after_s=0)["orders"]) == 1
+    assert desk.send("GET", "orders/historical/batch", query="order_status=OPEN&order_status=PENDING")[0] == 400
     assert desk.order(order_id, after_s=0.05)["status"] == "OPEN"
 
 

@@ -1,7 +1,7 @@
 import pytest
 
-from tests.venue_gateways.simulator.kraken.client import OTHER
-from tests.venue_gateways.simulator.kraken.conftest import opened
+from tests.venue_gateways.simulator.client import open_front
+from tests.venue_gateways.simulator.kraken.client import KNOWN, OTHER, Desk
 from venue_gateways.simulator.kraken.front import Kraken
 from venue_gateways.simulator.kraken.limits import Allowance, Counter, Tier, cancel_cost
 
@@ -58,7 +58,7 @@ def test_calls_of_a_key_are_counted_but_not_those_that_place_and_cancel(desk):
 
 
 def test_an_account_that_is_less_verified_may_less():
-    desk = opened(Kraken(tier=Tier.STARTER))
+    desk = Desk(open_front(Kraken(tier=Tier.STARTER), KNOWN))
     assert [desk.place() for _ in range(61)].count(EXCEEDED) == 1
 
 
