@@ -234,7 +234,7 @@ def clickhouse(port: PortOption = 8123) -> None:
 
 
 @app.command()
-def simulator(
+def simulator(  # noqa: PLR0913, PLR0917  # each is an option of the command line
     port: PortOption = 8081,
     journal: Annotated[
         Path | None, typer.Option(help="File for every accepted order and fill; in var/simulator/ unless given.")
@@ -244,8 +244,9 @@ def simulator(
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the market's moves.")] = 1,
     fault_plan: Annotated[Path | None, typer.Option(help="JSON file of faults: delays, losses, repeats.")] = None,
-    weight_per_minute: Annotated[int, typer.Option(min=1, help="Limit of request weight per minute.")] = 120_000,
-    orders_per_10_s: Annotated[int, typer.Option(min=1, help="Limit of orders in 10 s.")] = 8_000,
+    weight_per_minute: Annotated[int, typer.Option(min=1, help="Binance's limit of weight per minute.")] = 120_000,
+    orders_per_10_s: Annotated[int, typer.Option(min=1, help="Binance's limit of orders in 10 s.")] = 8_000,
+    requests_per_s: Annotated[int, typer.Option(min=1, help="Coinbase's limit of an account's requests.")] = 30,
     venue: Annotated[
         str, typer.Option(help="Whose API and limits: binance (as simulated), coinbase or kraken.")
     ] = "simulated",
@@ -260,6 +261,7 @@ def simulator(
         fault_plan=fault_plan,
         weight_per_minute=weight_per_minute,
         orders_per_10_s=orders_per_10_s,
+        requests_per_s=requests_per_s,
         venue=venue,
     )
 
