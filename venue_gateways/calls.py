@@ -180,7 +180,9 @@ class Caller:
         return await asyncio.shield(self._measuring)
 
     async def _measure_clock(self) -> bool:
-        return bool((await self.ask(ReadClock())).answer.venue_time_us)
+        began = steady_us()
+        await self.ask(ReadClock())
+        return self.clock.measured_us is not None and self.clock.measured_us >= began
 
     async def look_up(self, symbol: str, client_order_id: str, give_up_us: int | None = None) -> Finding:
         """All there is to know of one order. A venue that gives no usable answer in time makes an unusable finding."""

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import msgspec
@@ -18,10 +19,12 @@ from tests.simulation.broker import Broker
 from tests.simulation.installed import installed
 from tests.simulation.points import InjectedError, Point
 from tests.simulation.simulation import never_struck, simulate
-from venue_gateways import clock, requests
+from tests.simulation.venue import Venue
+from venue_gateways import clock, gateway, requests
 from venue_gateways.handling import Handling
 from venue_gateways.lease import Lease
 from venue_gateways.progress import Inherited
+from venue_gateways.venue import ReadClock
 
 ROOT = Path(__file__).parents[2]
 WORLDS = 120
@@ -165,6 +168,23 @@ def test_only_the_lease_keeps_a_gateway_that_was_away_from_sending(leased, monke
             patch.setattr(Lease, "holds", lambda _lease, _now_us: True)
         twice = any("was placed 2 times" in str(simulate(seed).violations) for seed in range(LEASE_WORLDS))
     assert twice is not leased
+
+
+def test_gateways_ask_for_the_venue_s_time_now_and_then(monkeypatch):
+    asked: Counter[type] = Counter()
+    receive = Venue.receive
+
+    def counted(venue, call, *rest):
+        asked[type(call)] += 1
+        receive(venue, call, *rest)
+
+    with installed(), monkeypatch.context() as patch:
+        patch.setattr(Venue, "receive", counted)
+        simulate(1)
+        seldom = asked.pop(ReadClock)
+        patch.setattr(gateway, "_CLOCK_INTERVAL_S", 5.0)
+        simulate(1)
+    assert asked[ReadClock] > seldom
 
 
 def test_every_point_belongs_to_a_worker_or_a_gateway():

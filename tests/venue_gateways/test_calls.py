@@ -8,6 +8,7 @@ from tests.venue_gateways.scripted import ScriptedTransport, make_caller, parame
 from venue_gateways import calls, clock
 from venue_gateways.calls import LeaseLost, TooLate
 from venue_gateways.clock import steady_us, wall_us
+from venue_gateways.lease import MARGIN_US
 from venue_gateways.transport import Lost, NotSent
 from venue_gateways.venue import Cancel, Finding, FindOrder, Outcome, Place, ReadClock
 
@@ -136,6 +137,23 @@ async def test_a_timestamp_that_is_refused_sets_the_clock_by_the_venue_s(caller,
 
 async def test_a_venue_that_does_not_tell_its_time_leaves_the_clock_alone(caller, transport):
     transport.answers = {"GET time": reply({"hello": 1})}
+    offset_us = caller.clock.offset_us
+    assert not await caller.measure_clock()
+    assert caller.clock.offset_us == offset_us
+
+
+async def test_a_time_that_was_long_on_its_way_sets_no_clock_since_it_could_outlast_the_lease(
+    caller, transport, monkeypatch
+):
+    late_us = 0
+
+    def answer(_request):
+        nonlocal late_us
+        late_us += 2 * MARGIN_US + 1
+        return reply({"serverTime": wall_us() // 1000 + 3_600_000})
+
+    monkeypatch.setattr(calls, "steady_us", lambda: steady_us() + late_us)
+    transport.answers = {"GET time": answer}
     offset_us = caller.clock.offset_us
     assert not await caller.measure_clock()
     assert caller.clock.offset_us == offset_us
