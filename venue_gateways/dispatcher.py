@@ -18,6 +18,8 @@ from venue_gateways.venue import Place
 #: So many slots, or a quarter of all, are for cancels and queries, so that a slow venue can't keep them waiting behind
 #: placements; and queries never take more.
 _KEPT_SLOTS: Final = 8
+#: Where calls are made one at a time, more placements that have begun would only see their grants grow old.
+_PLACES_IN_TURN: Final = 4
 #: While the breaker is open, cancels are tried one at a time, with this pause between them.
 _CANCEL_PAUSE_US: Final = 250_000
 #: The longest wait: a wall clock that jumps past a deadline wakes nobody.
@@ -47,6 +49,7 @@ class Dispatcher:
         self._caller = caller
         self._slots = slots
         self._kept_slots = max(1, min(_KEPT_SLOTS, slots // 4))
+        self._places_max = min(_PLACES_IN_TURN, slots) if caller.adapter.traits.ordered_calls else slots
         self._failed = failed
         self._wake = asyncio.Event()
         self._tasks: dict[asyncio.Task[None], Holding] = {}
@@ -127,7 +130,7 @@ class Dispatcher:
         while begun:
             begun = False
             for work in self._scheduler.heads(Priority.PLACE, now):
-                if self.under_way >= self._slots - self._kept_slots or not self._caller.breaker.closed():
+                if not self._may_place():
                     return wait_us
                 if work in refused:
                     continue
@@ -140,6 +143,11 @@ class Dispatcher:
                     wait_us = min(wait_us, again_us)
         self._throttled_since_us = (self._throttled_since_us or now) if refused else 0
         return wait_us
+
+    def _may_place(self) -> bool:
+        """Whether there is a slot for one more placement, at a venue that answers."""
+        free = self.under_way < self._slots - self._kept_slots and self._counts[Operation.PLACE] < self._places_max
+        return free and self._caller.breaker.closed()
 
     def _throttled_us(self, work: Work, now: int) -> int:
         """How long *work* has been kept by limits, its own wait in line for others' tokens included."""

@@ -5,6 +5,7 @@ harmless, since the agents recognise trades and stale news; it would only be was
 within a bound, and while a call about an order is under way, news about that order's state waits for the answer.
 """
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable
 from typing import Final
@@ -92,6 +93,7 @@ class Facts:
         self._publish = publish
         self._told = Memory(most)
         self._held: dict[str, tuple[OrderSeen, Evidence] | None] = {}
+        self._awaited: dict[str, asyncio.Event] = {}
         self.known = KnownOrders(most)
 
     def trade(self, trade: TradeSeen, client_order_id: str, evidence: Evidence) -> None:
@@ -108,6 +110,8 @@ class Facts:
             return
         if order.client_order_id in self._held:
             self._held[order.client_order_id] = order, evidence
+            if order.state is not OrderState.OPEN and order.client_order_id in self._awaited:
+                self._awaited[order.client_order_id].set()
         elif self._told.note(_key(order)):
             self._publish([(partition, reports.observed(self._venue, order, evidence, wall_us()))])
 
@@ -133,6 +137,20 @@ class Facts:
         """The newest state that has been told unasked while the call was under way."""
         held = self._held.get(client_order_id)
         return None if held is None else held[0]
+
+    async def end_told(self, client_order_id: str, within_s: float) -> None:
+        """Wait, while the call is under way, until it is told unasked that the order has left the book, or *within_s*.
+
+        One may wait for an order.
+        """
+        end = self._awaited[client_order_id] = asyncio.Event()
+        try:
+            async with asyncio.timeout(within_s):
+                await end.wait()
+        except TimeoutError:
+            pass
+        finally:
+            del self._awaited[client_order_id]
 
     def settle(self, client_order_id: str) -> None:
         """The call has been answered for: what its answer didn't say is told now."""

@@ -36,8 +36,6 @@ DRAIN_S: Final = 8.0
 _RULES_INTERVAL_S: Final = 3_600.0
 _RULES_RETRY_S: Final = 1.0
 _WATCH_INTERVAL_S: Final = 0.25
-#: Where calls are made one at a time, more that have begun would only see their grants grow old.
-_TURNS_WAITING_MAX: Final = 4
 #: No two clocks run at one speed; in ten minutes, ordinary ones part by a few hundredths of a second.
 _CLOCK_INTERVAL_S: Final = 600.0
 #: Over windows longer than this, the venue's own count is asked for at the start.
@@ -67,7 +65,7 @@ class Gateway:
         bounds = Bounds(settings.reconcile_share_max, settings.reconcile_orders_min)
         guard = Guard(self._caller, self._facts.known, bounds)
         handling = Handling(self._caller, self._scheduler, self._committer, self._reporter, self._facts, guard)
-        slots = _TURNS_WAITING_MAX if adapter.traits.ordered_calls else settings.concurrent_calls_max
+        slots = settings.concurrent_calls_max
         self._dispatcher = Dispatcher(self._scheduler, handling, self._caller, slots, self.failed)
         symbols = [instrument.symbol for instrument in instruments.load(settings.instruments).of(self._venue)]
         self._poller = Poller(self._caller, self._facts, guard, symbols, self._told_through)

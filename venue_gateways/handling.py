@@ -38,7 +38,8 @@ _RENEWS_US: Final = _SECOND_US
 _QUERY_GIVES_UP_US: Final = 10 * _SECOND_US
 #: A cancel waits this long for tokens before it looks up again.
 _CANCEL_WAITS_US: Final = 10 * _SECOND_US
-#: A venue that has only taken note of a cancel is looked at after these pauses; then the cancel is made again.
+#: A venue that has only taken note of a cancel is looked at after these pauses, unless its stream has told before what
+#: came of it; then the cancel is made again.
 _NOTED_LOOKS_US: Final = (100_000, 400_000, 1_500_000)
 #: A cancel that has been retried for so long is given up.
 _CANCEL_GIVES_UP_US: Final = 600 * _SECOND_US
@@ -207,9 +208,12 @@ class Handling:
         if answer.outcome is Outcome.REJECTED and answer.remedy is not Remedy.LOOK_UP:
             told = reports.about(request, ReportKind.CANCEL_REJECTED, Evidence.RESPONSE, times, answer.reason)
             return await self._finish(work, [told])
+        if await self._canceled_meanwhile(work, times):
+            return None
         if answer.outcome is Outcome.ACCEPTED and answer.order is None:
             return await self._canceled_soon(work, answer, times)
-        return await self._canceled_or_not(work, answer, times)
+        finding = Finding(usable=False) if answer.outcome is Outcome.UNKNOWN else await self._look_up(work)
+        return await self._uncanceled(work, finding, times)  # it knows no such open order, or nobody knows what it did
 
     async def _venue_order_id(self, work: Work) -> str | None:
         """The venue's own ID of an order that is open, as far as is known. None: there is no such order, or nobody can
@@ -232,20 +236,13 @@ class Handling:
     async def _canceled_soon(self, work: Work, answer: Answer, times: Times) -> None:
         """The venue has taken note of the cancel: once the order has left its book, what came of it is known."""
         for pause_us in _NOTED_LOOKS_US:
-            await asyncio.sleep(pause_us / _SECOND_US)
+            await self._facts.end_told(work.request.client_order_id, pause_us / _SECOND_US)
             if await self._canceled_meanwhile(work, times):
                 return None
             finding = await self._look_up(work)
             if finding.order is not None and finding.order.state is not OrderState.OPEN:
                 return await self._uncanceled(work, finding, times)
         return await self._cancel_later(work, answer, times)
-
-    async def _canceled_or_not(self, work: Work, answer: Answer, times: Times) -> None:
-        """The venue knows no such open order, or nobody knows what it did."""
-        if await self._canceled_meanwhile(work, times):
-            return None
-        finding = Finding(usable=False) if answer.outcome is Outcome.UNKNOWN else await self._look_up(work)
-        return await self._uncanceled(work, finding, times)
 
     async def _canceled_meanwhile(self, work: Work, times: Times) -> bool:
         """Whether the stream has told that the order is canceled; then *work* has been answered."""

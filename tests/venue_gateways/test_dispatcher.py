@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 
 import pytest
+from msgspec.structs import replace
 
 from domain.messages import Operation, OrderType, Side, VenueRequest
 from tests.venue_gateways.scripted import ScriptedTransport, make_caller
@@ -21,8 +22,9 @@ HOUR_US = 3_600_000_000
 class Desk:
     """A dispatcher whose requests are done once *gate* is open. With *retry_in_us*, each has to be tried twice."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, ordered_calls: bool = False) -> None:
         self.caller = make_caller(ScriptedTransport())
+        self.caller.adapter.traits = replace(self.caller.adapter.traits, ordered_calls=ordered_calls)
         self.scheduler = Scheduler(lambda _: "")
         self.holding = Holding(0, Progress(0, Inherited()), 0)
         self.happened: list[tuple[str, str]] = []
@@ -78,12 +80,23 @@ class Desk:
 
 @pytest.fixture
 async def desk():
-    made = Desk()
-    running = asyncio.create_task(made.dispatcher.run())
+    async with running(Desk()) as made:
+        yield made
+
+
+@pytest.fixture
+async def in_turn():
+    async with running(Desk(ordered_calls=True)) as made:
+        yield made
+
+
+@contextlib.asynccontextmanager
+async def running(made: Desk):
+    run = asyncio.create_task(made.dispatcher.run())
     yield made
-    running.cancel()
+    run.cancel()
     with contextlib.suppress(asyncio.CancelledError):
-        await running
+        await run
 
 
 def jump(monkeypatch: pytest.MonkeyPatch, by_us: int) -> None:
@@ -131,6 +144,34 @@ async def test_a_deadline_that_is_ahead_again_once_the_wall_clock_has_gone_back_
     await asyncio.sleep(0.05)
     assert desk.happened == []
     assert desk.dispatcher._begin_all() > 0
+
+
+# ── slots ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_slots_are_kept_for_cancels_and_queries(desk):
+    desk.gate.clear()
+    desk.caller.throttle.configure((), 0)
+    for number in range(10):
+        desk.offer(PLACE, f"place-{number}")
+    await asyncio.sleep(0.02)
+    assert len(desk.happened) == 6
+    for number in range(4):
+        desk.offer(CANCEL, f"cancel-{number}")
+    await asyncio.sleep(0.02)
+    assert [what for what, _ in desk.happened[6:]] == ["CANCEL", "CANCEL"]
+
+
+async def test_where_calls_are_made_one_at_a_time_few_placements_are_begun(in_turn):
+    in_turn.gate.clear()
+    in_turn.caller.throttle.configure((), 0)
+    for number in range(10):
+        in_turn.offer(PLACE, f"place-{number}")
+    await asyncio.sleep(0.02)
+    assert len(in_turn.happened) == 4
+    in_turn.offer(CANCEL, "cancel")
+    await asyncio.sleep(0.02)
+    assert in_turn.happened[4:] == [("CANCEL", "cancel")]
 
 
 # ── breaker ─────────────────────────────────────────────────────────────────────────────────────────────────────────

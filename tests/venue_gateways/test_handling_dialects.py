@@ -1,5 +1,7 @@
 """Venues with ways of their own: cancels by their IDs only, cancels that are only noted, rules that forbid an order."""
 
+import asyncio
+
 import pytest
 from msgspec.structs import replace
 from typing_extensions import override
@@ -98,6 +100,21 @@ async def test_a_cancel_that_the_venue_has_noted_is_answered_by_the_stream_witho
     noting.transport.send = send_and_tell
     await noting.do(noting.work(Operation.CANCEL))
     assert [(r.kind, r.evidence) for r in noting.reports] == [(ReportKind.CANCELED, Evidence.STREAM)]
+    assert noting.transport.paths() == ["DELETE order"]
+
+
+async def test_a_noted_cancel_is_answered_as_soon_as_the_stream_tells_of_the_end(noting, monkeypatch):
+    monkeypatch.setattr(module, "_NOTED_LOOKS_US", (30_000_000,))
+    noting.facts.listed(OrderSeen(ID, "BTC-USD", OrderState.OPEN, 0, venue_order_id="77"))
+    doing = asyncio.create_task(noting.do(noting.work(Operation.CANCEL)))
+    await asyncio.sleep(0.01)
+    noting.facts.order(OrderSeen(ID, "BTC-USD", OrderState.OPEN, 1, venue_order_id="77"), Evidence.STREAM)
+    await asyncio.sleep(0.01)
+    assert not doing.done()
+    noting.facts.order(OrderSeen(ID, "BTC-USD", OrderState.CANCELED, 1, venue_order_id="77"), Evidence.STREAM)
+    async with asyncio.timeout(5):
+        await doing
+    assert noting.kinds() == [(ReportKind.CANCELED, None)]
     assert noting.transport.paths() == ["DELETE order"]
 
 
