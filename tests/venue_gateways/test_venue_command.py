@@ -91,9 +91,10 @@ def order(tmp_path):
         ),
     ],
 )
-def test_binance_s_published_example_comes_out_wherever_its_parameters_are(invoke, keys, options, where):
+@pytest.mark.parametrize("venue", ["binance", "simulated"])
+def test_binance_s_published_example_comes_out_wherever_its_parameters_are(invoke, keys, venue, options, where):
     words = [word for option in options.items() for word in option]
-    shown = invoke("sign", "binance", "--path", "/api/v3/order", "--credentials", keys(BINANCE), *words).output
+    shown = invoke("sign", venue, "--path", "/api/v3/order", "--credentials", keys(BINANCE), *words).output
     signature = "c8db56825ae71d6d79447849e617115f4a920fa2acdcab2b053c4b2838bd6b71"
     header = "header  X-MBX-APIKEY: vmPUZE6mv9SD5VNHk4HlWFsOr6aKE2zvsw0MuIgwCIPy6utIco14y7Ju91duEh8A"
     assert shown.splitlines() == [f"{where}signature={signature}", header]

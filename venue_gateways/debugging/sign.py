@@ -30,9 +30,8 @@ def main(  # noqa: PLR0913  # as many as the command has options
     nonce: str | None,
 ) -> int:
     """Print what the venue's signing adds: a line each, where to and the text. Raises SettingsError."""
-    venues.find(venue)
+    url = settings.venue_url or venues.find(venue).url or ""  # only Coinbase signs it, and has one of its own
     settings = with_credentials(settings, credentials)
-    url, _ = venues.addresses(venue, settings)
     request = Unsigned(
         method=method.upper(),
         host=urlsplit(url).netloc,
