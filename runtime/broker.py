@@ -112,6 +112,9 @@ class EmbeddedBroker:
             for attempts_left in reversed(range(_STARTS_MAX)):
                 if self._started(java, retry=not self._port and attempts_left > 0):
                     break
+        except OSError as error:
+            self.stop()
+            raise Unavailable(f"the broker can't write to {self._folder}: {error.strerror or error}") from error
         except BaseException:
             self.stop()
             raise

@@ -88,5 +88,8 @@ def test_a_full_disk_of_the_brokers_loses_nothing_and_does_nothing_twice(tmp_pat
         evidence = run.evidence()
     assert ballast.bytes > DISK_MIB << 18  # it was most of the disk
     assert deaths["broker"] >= 1
+    log = (tmp_path / "log" / "broker.log").read_text()
+    assert "can't write to" in log
+    assert "process_failed" not in log  # it isn't fillstream's fault
     assert len(evidence.sent) >= SHAPE.commands
     assert [(check.name, check.faults[:3]) for check in oracle.judge(evidence, 2) if not check.holds] == []
