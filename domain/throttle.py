@@ -2,9 +2,9 @@
 
 A bucket that holds at most *burst* tokens and refills at a steady rate admits at most ``burst + rate × window`` in any
 window, wherever the window starts. So a published limit of N per window is kept, whether the venue's window is fixed
-or rolling, by ``burst + rate × (window + guard) ≤ N``: the guard covers requests that are granted in one window and
-arrive in the next. The fleet needs no coordinator: each gateway takes the share of the partitions it owns, and tokens
-are never handed over, so a share that moves starts empty.
+or rolling, by ``burst + rate × (window + guard) < N + 1``, for tokens are granted whole. The guard covers requests that
+are granted in one window and arrive in the next. The fleet needs no coordinator: each gateway takes the share of the
+partitions it owns, and tokens are never handed over, so a share that moves starts empty.
 
 Time is an argument everywhere, in microseconds; levels are integers, so refilling loses nothing to rounding.
 """
@@ -40,7 +40,8 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True):
     *floor* is the smallest burst of a gateway with however small a share: it pays for the difference with a slower
     refill, which is sound for windows but not for counters, so those leave it 0. *heaviest* is the largest charge of a
     cancel or query; *kept_back* says whether those draw on the limit at all, so that a share of it is kept for them.
-    *published* and *window_us* are what the venue's own count is compared with (0: it tells none).
+    *published* and *window_us* are what the venue's own count is compared with (0: it tells none). *per_key*: the venue
+    counts each key by itself, and every gateway has one of its own, so that there is nothing to share.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True):
     kept_back: bool = False
     published: int = 0
     window_us: int = 0
+    per_key: bool = False
 
 
 class Charge(msgspec.Struct, frozen=True):
@@ -62,8 +64,17 @@ class Charge(msgspec.Struct, frozen=True):
     scope: str = ""
 
 
-def windowed(name: str, published: int, window_us: int, *, heaviest: int = 1, kept_back: bool = False) -> Limit:
-    """A limit of *published* per *window_us*, fixed or rolling.
+def windowed(
+    name: str,
+    published: int,
+    window_us: int,
+    *,
+    heaviest: int = 1,
+    kept_back: bool = False,
+    guard_us: int | None = None,
+) -> Limit:
+    """A limit of *published* per *window_us*, fixed or rolling. *guard_us* is how much longer one request may take to
+    arrive than another: a fortieth of the window, and a second at most, unless it is known better.
 
     The burst is a fortieth, so that a saturated gateway keeps 95 % of the published rate; over a window longer than an
     hour it is half, so that a busy morning may use up what a steady trickle would have had all day.
@@ -71,11 +82,12 @@ def windowed(name: str, published: int, window_us: int, *, heaviest: int = 1, ke
     floor = 2 * heaviest if kept_back else heaviest
     share = published // 2 if window_us > _LONG_US else published // _BURST_SHARE
     burst = min(max(share, floor), published)
+    guard = min(window_us // _GUARD_SHARE, _GUARD_MAX_US) if guard_us is None else guard_us
     return Limit(
         name=name,
         burst=burst,
-        refill=published - burst,
-        per_us=window_us + min(window_us // _GUARD_SHARE, _GUARD_MAX_US),
+        refill=published - burst + 1,
+        per_us=window_us + guard + 1,  # so that what comes within window and guard is less than refill
         floor=floor,
         heaviest=heaviest,
         kept_back=kept_back,
@@ -84,13 +96,30 @@ def windowed(name: str, published: int, window_us: int, *, heaviest: int = 1, ke
     )
 
 
-def counter(name: str, cap: int, decay: int, per_us: int, *, heaviest: int = 1, kept_back: bool = False) -> Limit:
+def counter(
+    name: str,
+    cap: int,
+    decay: int,
+    per_us: int,
+    *,
+    heaviest: int = 1,
+    kept_back: bool = False,
+    per_key: bool = False,
+) -> Limit:
     """A counter that may not pass *cap* and falls by *decay* every *per_us*, steadily.
 
     Where the venue's falls in steps, or calls may arrive closer together than they were granted, *cap* has to be below
     the published one by a step, or by what decays meanwhile.
     """
-    return Limit(name=name, burst=cap, refill=decay, per_us=per_us, heaviest=heaviest, kept_back=kept_back)
+    return Limit(
+        name=name,
+        burst=cap,
+        refill=decay,
+        per_us=per_us,
+        heaviest=heaviest,
+        kept_back=kept_back,
+        per_key=per_key,
+    )
 
 
 class _Bucket:
@@ -127,9 +156,11 @@ class _Bucket:
         """Take the share of *owned* partitions from now on. What is gained starts empty, or in debt."""
         self.advance(now_us)
         limit = self.limit
+        if limit.per_key and owned:
+            owned = self._partitions
         self.level -= self._debt(owned) * limit.per_us
         extra = self._excess(owned)
-        if extra > limit.refill * owned:  # the share is too small for the floor
+        if extra > (limit.refill - 1) * owned:  # the share is too small for the floor
             extra = 0
         self._burst = (limit.burst * owned + extra) * limit.per_us
         self._refill = limit.refill * owned - extra
@@ -228,7 +259,7 @@ class _Bucket:
 
     def seed(self, used: int, now_us: int) -> None:
         self.advance(now_us)
-        share = self.limit.published * self._owned - used * self._partitions - self._refill
+        share = (self.limit.published + 1) * self._owned - used * self._partitions - self._refill
         self.level = max(self.level, min(self._burst, share * self.limit.per_us))
         self.used = max(self.used, used)
 

@@ -51,6 +51,7 @@ LIMITS = st.one_of(
         kept_back=st.just(True),
     ),
     st.builds(windowed, st.just("x"), st.integers(8, 100), st.just(7_200 * SECOND)),
+    st.builds(windowed, st.just("x"), st.integers(8, 60), st.just(SECOND), guard_us=st.integers(0, 50_000)),
 )
 EVENTS = st.lists(
     st.one_of(
@@ -183,6 +184,7 @@ COUNTERS = st.one_of(
     st.just(counter("x", 175, 375, 100 * SECOND, heaviest=8, kept_back=True)),
     st.just(counter("x", 58, 1, SECOND, heaviest=8, kept_back=True)),
     st.builds(counter, st.just("x"), st.integers(1, 40), st.integers(1, 9), st.integers(1, 5 * SECOND)),
+    st.just(counter("x", 14, 33, 100 * SECOND, heaviest=2, kept_back=True, per_key=True)),
 )
 COUNTED = st.lists(
     st.one_of(
@@ -204,18 +206,20 @@ class CounterFleet(Fleet):
 
     def __init__(self, limit: Limit, owner: tuple[int, ...]) -> None:
         super().__init__(limit, owner)
-        self.stands = {"a": (0, 0), "b": (0, 0)}
+        self.stands: dict[tuple[int, str], tuple[int, int]] = {}
 
-    def count(self, scope: str, tokens: int = 0) -> int:
-        units, at = self.stands[scope]
+    def count(self, index: int, scope: str, tokens: int = 0) -> int:
+        """What the counter stands at that gateway *index* is counted in, with *tokens* more."""
+        counted_in = index if self.limit.per_key else 0, scope
+        units, at = self.stands.get(counted_in, (0, 0))
         units = max(0, units - self.limit.refill * (self.now - at)) + tokens * self.limit.per_us
-        self.stands[scope] = units, self.now
+        self.stands[counted_in] = units, self.now
         return units
 
     def draw(self, index: int, cost: int, priority: Priority) -> None:
         scope = "ab"[cost % 2]
         while self.gateways[index].take((Charge("x", cost, scope),), priority, self.now) is None:
-            assert self.count(scope, cost) <= self.limit.burst * self.limit.per_us
+            assert self.count(index, scope, cost) <= self.limit.burst * self.limit.per_us
 
     def step(self, event: tuple[str, int, tuple[int, int]]) -> None:
         match event:
@@ -225,7 +229,7 @@ class CounterFleet(Fleet):
                 self.now += span
             case ("count", index, (number, _)):
                 scope = "ab"[number % 2]
-                self.gateways[index].correct("x", self.count(scope) // self.limit.per_us, self.now, scope)
+                self.gateways[index].correct("x", self.count(index, scope) // self.limit.per_us, self.now, scope)
             case ("freeze", index, (number, _)):
                 self.gateways[index].freeze(self.now + SECOND, "x", ("a", "b", "", "")[number])
             case (name, index, (to, _)):
@@ -258,6 +262,18 @@ def test_a_count_beyond_the_cap_has_to_fall_before_anything_is_granted():
     assert throttle.take((Charge("x", 1),), CANCEL, now) == now + 4 * SECOND
     throttle.correct("x", 0, now + SECOND)  # an old count gives nothing back
     assert throttle.take((Charge("x", 1),), CANCEL, now + SECOND) == now + 4 * SECOND
+
+
+def test_a_limit_of_each_key_is_every_gateway_s_own_and_stays_so_whatever_it_owns():
+    limit = counter("x", 14, 33, 100 * SECOND, per_key=True)
+    throttle = Throttle([limit], 64, 0.2, 0)
+    throttle.own(1, 0)
+    now = 1_000 * SECOND
+    assert drain(throttle, (Charge("x", 1),), PLACE, now) == 14
+    throttle.own(40, now)
+    assert throttle.take((Charge("x", 1),), PLACE, now) == now + -(-100 * SECOND // 33)
+    throttle.own(0, now)
+    assert throttle.take((Charge("x", 1),), PLACE, now + 50 * SECOND) == NEVER_US
 
 
 def test_a_frozen_scope_leaves_the_others_of_its_limit_alone():
@@ -308,6 +324,16 @@ def test_a_window_s_count_is_kept_when_the_clock_is_set():
     assert throttle.take((Charge("x", 1),), PLACE, now + limit.per_us) is None
 
 
+def test_where_requests_keep_together_a_short_window_is_used_to_95_percent_too():
+    limit = windowed("requests", 30, SECOND, kept_back=True, guard_us=12_500)
+    throttle, now, taken = full(limit), 1_000 * limit.per_us, 0
+    end = now + 60 * SECOND
+    while now < end:
+        again = throttle.take((Charge("requests", 1),), PLACE, now)
+        taken, now = (taken + 1, now) if again is None else (taken, again)
+    assert 0.95 * 30 * 60 <= taken <= 30 * 60
+
+
 def test_a_long_window_gives_half_at_once():
     assert windowed("day", 160_000, 86_400 * SECOND).burst == 80_000
 
@@ -344,7 +370,7 @@ def test_all_limits_of_a_call_are_charged_or_none():
     call = (Charge("weight", 1), Charge("orders", 1), Charge("unheard of", 9))
     assert throttle.take(call, PLACE, now) is None
     weight = throttle.left(now)["weight"]
-    assert throttle.take(call, PLACE, now) == now + 209_184
+    assert throttle.take(call, PLACE, now) == now + 205_001
     assert throttle.left(now)["weight"] == weight == 149
 
 
@@ -461,7 +487,7 @@ def test_once_the_venue_counts_its_window_as_used_up_the_next_one_is_awaited():
     throttle.observe("orders", 3, sent_us=now, received_us=now)
     throttle.observe("unheard of", 3, sent_us=now, received_us=now)
     again = throttle.take((Charge("orders", 1),), PLACE, now)
-    assert again == 2_001 * ORDERS.window_us + 250_000
+    assert again == 2_001 * ORDERS.window_us + 250_001
     assert throttle.take((Charge("orders", 1),), PLACE, again - 1) == again
     assert throttle.take((Charge("orders", 1),), PLACE, again) is None
 
