@@ -87,6 +87,12 @@ class Settings(BaseSettings):
     kraken_tier: Literal["starter", "intermediate", "pro"] = Field(
         "starter", description="of the account at Kraken, which decides on its limits and is told by no call"
     )
+    coinbase_requests_per_s: int = Field(
+        20,
+        ge=1,
+        le=1_000,
+        description="of the account at Coinbase; the venue publishes none, others tell of 30",
+    )
     cancel_share: float = Field(0.2, ge=0, lt=1, description="share of each limit kept back for cancels and queries")
     facts_remembered_max: int = Field(
         200_000, ge=1, description="trades and states of orders that a gateway knows to have told; and as many orders"

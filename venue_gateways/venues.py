@@ -42,6 +42,7 @@ def _coinbase(name: str, keys: Credentials, settings: Settings) -> Adapter:
         coinbase.private_key(keys),
         host=urlsplit(addresses(name, settings)[0]).netloc,
         lifetime_ms=settings.receive_window_ms,
+        requests_per_s=settings.coinbase_requests_per_s,
         self_trade_prevention_id=str(uuid5(NAMESPACE_URL, f"fillstream:{name}")),
     )
 
