@@ -71,7 +71,8 @@ class KnownOrders:
         for order in self.open.values():
             return order.symbol, order.client_order_id
         for (symbol, _), client_order_id in self._client_ids.items():
-            return symbol, client_order_id
+            if client_order_id:  # somebody else's may have none
+                return symbol, client_order_id
         return None
 
     def client_order_id(self, symbol: str, venue_order_id: str) -> str | None:

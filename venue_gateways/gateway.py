@@ -69,7 +69,7 @@ class Gateway:
         self._dispatcher = Dispatcher(self._scheduler, handling, self._caller, slots, self.failed)
         symbols = [instrument.symbol for instrument in instruments.load(settings.instruments).of(self._venue)]
         self._poller = Poller(self._caller, self._facts, guard, symbols, self._told_through)
-        self._stream = Stream(stream_url, self._caller, self._facts, self._poller.reconnected, self._poller.trades_due)
+        self._stream = Stream(stream_url, self._caller, self._facts, self._poller)
         self._intake = Intake(self._venue, self._dispatcher, self._reporter, self._spawn)
         self._publishing: set[asyncio.Task[None]] = set()
         self._owning = asyncio.Event()

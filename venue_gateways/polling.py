@@ -97,6 +97,11 @@ class Poller:
         if self._due is None:
             self._due = asyncio.get_running_loop().call_later(DUE_S, self._look_now)
 
+    def unclear(self) -> None:
+        """Something has happened, and nobody knows what: look at open orders too, as soon."""
+        self._compare = True
+        self.trades_due()
+
     def _look_now(self) -> None:
         self._due = None
         self._wake.set()

@@ -2,8 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterable, Callable
-from typing import Final
+from collections.abc import AsyncIterable
+from typing import Final, Protocol
 
 import structlog
 import websockets
@@ -38,26 +38,29 @@ class Refused(Exception):  # noqa: N818  # it says what happened
     """The venue did not accept the subscription, ended it, or no longer keeps to it."""
 
 
-class Stream:
-    """*on_connected* is called after every (re)connection: what was missed has to be read back then. *on_trades_due* is
-    called when there are trades to be read in the history.
-    """
+class Reader(Protocol):
+    """Reads back what the stream doesn't tell."""
 
-    def __init__(
-        self,
-        url: str,
-        caller: Caller,
-        facts: Facts,
-        on_connected: Callable[[], None],
-        on_trades_due: Callable[[], None],
-    ) -> None:
+    def reconnected(self) -> None:
+        """The stream is up again: whatever was said meanwhile has been missed."""
+
+    def trades_due(self) -> None:
+        """There are trades that the stream doesn't name."""
+
+    def unclear(self) -> None:
+        """Something was said that can't be understood."""
+
+
+class Stream:
+    """*reader* is told when something has to be read back."""
+
+    def __init__(self, url: str, caller: Caller, facts: Facts, reader: Reader) -> None:
         self.connected = False
         self.wanted = asyncio.Event()
         self._url = url
         self._caller = caller
         self._facts = facts
-        self._on_connected = on_connected
-        self._on_trades_due = on_trades_due
+        self._reader = reader
         self._venue = caller.adapter.name
         self._failures = 0
 
@@ -124,12 +127,13 @@ class Stream:
             raise Refused(f"not a word for {silence_max_s} s") from None
 
     def _take(self, session: StreamSession, message: str | bytes) -> None:
-        """One message. What can't be read is passed over: the next look at the trade history finds what it said."""
+        """One message. What can't be read has to be found out otherwise."""
         try:
             events = session.events(message)
         except Unparsable as error:
             metrics.STREAM_MESSAGES.labels(self._venue, "UNPARSABLE").inc()
             log.warning("stream_message_unparsable", error=str(error)[:200])
+            self._reader.unclear()
             return
         for event in events:
             self._told(event)
@@ -141,13 +145,16 @@ class Stream:
             self._failures = 0
             metrics.STREAM_CONNECTED.labels(self._venue).set(1)
             metrics.STREAM_CONNECTIONS.labels(self._venue, "subscribed").inc()
-            self._on_connected()
+            self._reader.reconnected()
         elif event.signal in _LAST:
             raise Refused(event.detail or event.signal)
+        if event.signal is StreamSignal.UNCLEAR:
+            log.warning("stream_message_unclear", error=event.detail)
+            self._reader.unclear()
         for count in event.counted:
             self._caller.throttle.correct(count.limit, count.tokens, self._caller.clock.now_us(), count.scope)
         if event.trades_due:
-            self._on_trades_due()
+            self._reader.trades_due()
         if event.trade is not None and event.order is not None:
             self._facts.trade(event.trade, event.order.client_order_id, Evidence.STREAM)
         if event.order is not None:

@@ -100,6 +100,12 @@ class ReadUsage(Call, frozen=True):
     """How much of the account's limits is used up."""
 
 
+class ReadBalances(Call, frozen=True):
+    """What the account has, of all assets: a page of it from *position*."""
+
+    position: str | None = None
+
+
 class ReadStreamToken(Call, frozen=True):
     """The token that opens one connection to the private stream, at venues that want one (:class:`Traits`)."""
 
@@ -164,6 +170,17 @@ class TradeSeen(Value, frozen=True):
     traded_at: int
 
 
+class Balance(Value, frozen=True):
+    """What the account has of an asset: *free* to be ordered with, and *held* for open orders.
+
+    Rows of one asset add up.
+    """
+
+    asset: str
+    free: int
+    held: int
+
+
 class Rules(Value, frozen=True):
     """*symbols* maps our names to the venue's, *aliases* other names of the venue's to ours, *grids* our names to what
     it takes. *limits* are those of :mod:`domain.throttle`.
@@ -191,6 +208,7 @@ class Answer(Value, frozen=True):
     order: OrderSeen | None = None
     orders: tuple[OrderSeen, ...] = ()
     trades: tuple[TradeSeen, ...] = ()
+    balances: tuple[Balance, ...] = ()
     position: str | None = None
     more: bool = False
     absent: bool = False
@@ -217,6 +235,7 @@ class StreamSignal(StrEnum):
     REFUSED = "REFUSED"  # the subscription failed
     ENDING = "ENDING"  # the venue is about to close the connection
     GAP = "GAP"  # messages are missing before this one: only a new connection, and a look at everything, make up for it
+    UNCLEAR = "UNCLEAR"  # it concerns an order, and can't be understood: everything has to be looked at
     OTHER = "OTHER"  # nothing that matters here
 
 

@@ -168,3 +168,10 @@ def test_the_witness_is_the_order_that_has_been_open_longest_or_else_the_oldest_
     assert facts.known.witness() == ("BTC-USD", OURS)
     facts.known.forget(OURS)
     assert facts.known.witness() == ("BTC-USD", older)
+
+
+def test_an_order_without_a_client_order_id_is_no_witness(facts):
+    facts.listed(replace(ORDER, client_order_id="", venue_order_id="5"))
+    assert facts.known.witness() is None
+    facts.listed(replace(ORDER, state=OrderState.CANCELED))
+    assert facts.known.witness() == ("BTC-USD", OURS)

@@ -362,3 +362,17 @@ async def test_an_order_that_has_left_the_list_is_asked_for_by_both_its_ids(rig,
     await rig.sweep()
     (found,) = [call for call in asked if isinstance(call, FindOrder)]
     assert (found.client_order_id, found.venue_order_id) == (client_id(1), "1")
+
+
+async def test_what_was_unclear_has_open_orders_looked_at_too(rig, history, monkeypatch):
+    monkeypatch.setattr(polling, "DUE_S", 0.01)
+    rig.poller._compare = False
+    history.order(1)
+    rig.poller.unclear()
+    running = asyncio.create_task(rig.poller.run(lambda: True, lambda: False))
+    async with asyncio.timeout(5):
+        while "GET openOrders" not in rig.transport.paths():  # noqa: ASYNC110  # there is nothing to wait for but that
+            await asyncio.sleep(0.01)
+    running.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await running

@@ -58,10 +58,20 @@ class Listener:
         self.reports = []
         self.connected = asyncio.Queue()
         self.due = asyncio.Queue()
+        self.doubts = asyncio.Queue()
         facts = Facts("kraken", lambda _: True, lambda told: self.reports.extend(r for _, r in told), 1_000)
-        self.stream = Stream(url, caller, facts, lambda: self.connected.put_nowait(1), lambda: self.due.put_nowait(1))
+        self.stream = Stream(url, caller, facts, self)
         self.stream.wanted.set()
         self.caller = caller
+
+    def reconnected(self) -> None:
+        self.connected.put_nowait(1)
+
+    def trades_due(self) -> None:
+        self.due.put_nowait(1)
+
+    def unclear(self) -> None:
+        self.doubts.put_nowait(1)
 
     async def next(self, queue) -> None:
         async with asyncio.timeout(PATIENCE_S):
@@ -152,10 +162,13 @@ async def test_a_subscription_that_is_refused_is_tried_again(venue, listener):
     assert len(venue.subscriptions) == 2
 
 
-async def test_what_can_t_be_read_is_passed_over_and_what_is_not_told_is_due(venue, listener):
-    venue.scripts = [[SUBSCRIBED, "no object", executions(1, NEW), executions(2, PENDING)]]
+async def test_what_can_t_be_understood_is_said_to_be_unclear_and_what_is_not_told_is_due(venue, listener):
+    odd = PENDING | {"order_status": "on the moon"}
+    venue.scripts = [[SUBSCRIBED, "no object", executions(1, NEW), executions(2, odd), executions(3, PENDING)]]
     async with listening(listener):
         await listener.next(listener.due)
+        for _ in range(2):
+            await listener.next(listener.doubts)
         async with asyncio.timeout(PATIENCE_S):
             while not listener.reports:  # noqa: ASYNC110  # there is nothing to wait for but that
                 await asyncio.sleep(0.01)

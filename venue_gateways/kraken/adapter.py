@@ -37,6 +37,7 @@ from venue_gateways.venue import (
     OrderState,
     Outcome,
     Place,
+    ReadBalances,
     ReadClock,
     ReadRules,
     ReadStreamToken,
@@ -72,6 +73,7 @@ _ENDPOINTS: Final[Mapping[type[Call], str]] = {
     ListTrades: "TradesHistory",
     ListOrders: "ClosedOrders",
     ListOpenOrders: "OpenOrders",
+    ReadBalances: "BalanceEx",
     ReadStreamToken: "GetWebSocketsToken",
 }
 _PUBLIC: Final[Mapping[type[Call], str]] = {ReadRules: "AssetPairs", ReadClock: "Time"}
@@ -84,6 +86,7 @@ _COSTS: Final[Mapping[type[Call], int]] = {
     ListTrades: limits.DEAREST_CALL,
     ListOrders: limits.DEAREST_CALL,
     ListOpenOrders: 1,
+    ReadBalances: 1,
     ReadStreamToken: 1,
 }
 
@@ -280,6 +283,10 @@ class Kraken(Adapter):
         wanted = tuple(trade for trade in trades if call.venue_order_id in {None, trade.venue_order_id})
         return Answer(Outcome.ACCEPTED, trades=wanted, position=after.position(), more=more)
 
+    def parse_balances(self, _call: ReadBalances, body: bytes) -> Answer:
+        listed: dict[str, payloads.BalancePayload] = decode(body, dict[str, payloads.BalancePayload])
+        return Answer(Outcome.ACCEPTED, balances=tuple(payloads.balance(*item) for item in listed.items()))
+
     def parse_named_trades(self, call: FindTrades, body: bytes) -> Answer:
         listed: dict[str, payloads.TradePayload] = decode(body, dict[str, payloads.TradePayload])
         if set(listed) != set(call.trade_ids):
@@ -403,6 +410,7 @@ _PARSERS: Final[Mapping[type[Call], Callable[[Kraken, Any, bytes], Answer]]] = {
     ListTrades: Kraken.parse_trades,
     ListOrders: Kraken.parse_orders,
     ListOpenOrders: Kraken.parse_open_orders,
+    ReadBalances: Kraken.parse_balances,
     ReadRules: Kraken.parse_rules,
     ReadClock: Kraken.parse_clock,
     ReadStreamToken: Kraken.parse_token,

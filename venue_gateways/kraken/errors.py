@@ -77,6 +77,8 @@ _BY_TEXT: Final[Mapping[str, Meaning]] = {
     "EService:Market in post_only mode": _refused("MARKET_POST_ONLY"),
     "EService:Market in limit_only mode": _refused("MARKET_LIMIT_ONLY"),
     "EGeneral:Invalid arguments": _refused("INVALID_REQUEST"),
+    # assumed: a deadline that is too near or too far by the venue's clock is refused so
+    "EGeneral:Invalid arguments:deadline": Meaning(_RETRY, "CLOCK", Remedy.SET_CLOCK),
     "EGeneral:Unknown method": _refused("INVALID_REQUEST"),
     "EQuery:Unknown asset pair": _refused("UNKNOWN_SYMBOL"),
     "EQuery:Invalid asset pair": _refused("UNKNOWN_SYMBOL"),

@@ -2,15 +2,16 @@
 
 Documented (guides, "Spot REST Rate Limits" and "Spot Trading Limits"): the REST counter of a key, which placing and
 canceling don't touch; and the matching engine's counter of a pair, which they do. A cancel costs the more the younger
-its order is. The account's tier decides on maximum and decay, and no call tells which it is.
+its order is. The account's tier decides on maximum and decay, and no call tells which it is. Nonces want a key for each
+gateway, so that each has a REST counter of its own; the pairs' counters are the account's.
 """
 
-from collections import OrderedDict
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
 from domain.throttle import Limit, counter
+from venue_gateways.memory import Memory
 
 REST: Final = "rest_counter"
 TRADING: Final = "trading_counter"
@@ -45,8 +46,6 @@ _CANCEL: Final = ((5, 8), (10, 6), (15, 5), (45, 4), (90, 2), (300, 1))
 DEAREST_CANCEL: Final = _CANCEL[0][1]
 #: Documented: calls for histories count 2. The venue's SDK counts 2 for a look-up by client order ID, too.
 DEAREST_CALL: Final = 2
-#: How many orders' ages are remembered.
-_REMEMBERED_MAX: Final = 100_000
 
 
 def limits(tier: Tier) -> tuple[Limit, ...]:
@@ -56,7 +55,7 @@ def limits(tier: Tier) -> tuple[Limit, ...]:
     margin = -(-_TRADING_STEPS * trading_decay // 100)
     per_us = 100 * _SECOND_US
     return (
-        counter(REST, rest - _REST_STEP, rest_decay, per_us, heaviest=DEAREST_CALL, kept_back=True),
+        counter(REST, rest - _REST_STEP, rest_decay, per_us, heaviest=DEAREST_CALL, kept_back=True, per_key=True),
         counter(TRADING, trading - margin, trading_decay, per_us, heaviest=DEAREST_CANCEL, kept_back=True),
     )
 
@@ -73,14 +72,11 @@ class Ages:
     """When orders were opened, at the latest: what is not known is charged as if it were young."""
 
     def __init__(self) -> None:
-        self._opened: OrderedDict[str, int] = OrderedDict()
+        self._opened: Memory[str, int] = Memory()
 
     def note(self, client_order_id: str, opened_us: int) -> None:
-        """The order was opened then, or before: what is known with more certainty is earlier."""
-        known = self._opened.get(client_order_id)
-        self._opened[client_order_id] = opened_us if known is None else min(known, opened_us)
-        if len(self._opened) > _REMEMBERED_MAX:
-            self._opened.popitem(last=False)
+        """The order was opened then, or before: the last word holds, for an order may have been signed once more."""
+        self._opened.note(client_order_id, opened_us)
 
     def cancel_cost(self, client_order_id: str, now_us: int) -> int:
         opened = self._opened.get(client_order_id)

@@ -15,7 +15,7 @@ from domain import money
 from domain.messages import Liquidity
 from domain.throttle import Limit
 from venue_gateways.grid import Grid
-from venue_gateways.venue import OrderSeen, OrderState, Rules, TradeSeen, Unparsable
+from venue_gateways.venue import Balance, OrderSeen, OrderState, Rules, TradeSeen, Unparsable
 
 SymbolName = Callable[[str], str]
 
@@ -82,6 +82,13 @@ class TradesPayload(Payload, frozen=True):
     count: int
 
 
+class BalancePayload(Payload, frozen=True):
+    """*hold_trade* is what open orders hold back of *balance*."""
+
+    balance: str
+    hold_trade: str
+
+
 class PairPayload(Payload, frozen=True):
     altname: str
     pair_decimals: int
@@ -112,6 +119,12 @@ STATES: Final[Mapping[str, OrderState]] = {
 
 #: The venue's own names of assets, where other venues have others.
 _ASSETS: Final[Mapping[str, str]] = {"XBT": "BTC", "XDG": "DOGE"}
+#: Told: the oldest assets have codes of four letters, which begin with X (currency) or Z (fiat). Others that do are
+#: called what they are called.
+_LEGACY_CURRENCIES: Final = frozenset(
+    ("XETC", "XETH", "XLTC", "XMLN", "XREP", "XXBT", "XXDG", "XXLM", "XXMR", "XXRP", "XZEC")
+)
+_LEGACY_FIAT: Final = frozenset(("ZAUD", "ZCAD", "ZEUR", "ZGBP", "ZJPY", "ZUSD"))
 #: Documented: statuses of a pair. In the others, some orders are taken, and the venue itself decides which.
 _CLOSED: Final = frozenset({"cancel_only"})
 _DECIMALS_MAX: Final = money.SCALE
@@ -173,6 +186,13 @@ def trade_seen(trade_id: str, payload: TradePayload, name: SymbolName) -> TradeS
         liquidity=Liquidity.MAKER if payload.maker else Liquidity.TAKER,
         traded_at=instant(payload.time),
     )
+
+
+def balance(code: str, payload: BalancePayload) -> Balance:
+    """What is staked, or lent, has a code of its own, with a dot in it (documented)."""
+    name = code[1:] if code in _LEGACY_CURRENCIES | _LEGACY_FIAT else code
+    held = amount(payload.hold_trade)
+    return Balance(_ASSETS.get(name, name), free=signed_amount(payload.balance) - held, held=held)
 
 
 def rules(pairs: Mapping[str, PairPayload], limits: tuple[Limit, ...]) -> Rules:

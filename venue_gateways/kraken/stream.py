@@ -2,10 +2,10 @@
 
 A connection is opened with a token, which REST hands out, and lives as long as the subscription does. Messages are
 numbered: one that is missing means that something was. An event names its order by the venue's ID; which of ours that
-is, and of which pair, is in an order's first event alone (documented examples, and recorded), so it is remembered.
+is, and of which pair, is in an order's first event alone (documented examples, and recorded), so it is remembered. Of
+an order that isn't, the history has to tell.
 """
 
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
@@ -15,10 +15,12 @@ import msgspec
 from msgspec.structs import replace
 from typing_extensions import override
 
+from domain import money
 from domain.messages import Liquidity
 from domain.throttle import Charge
 from venue_gateways.kraken import limits
 from venue_gateways.kraken.payloads import Payload, SymbolName, amount, signed_amount
+from venue_gateways.memory import Memory
 from venue_gateways.venue import (
     OrderSeen,
     OrderState,
@@ -30,8 +32,6 @@ from venue_gateways.venue import (
     decode,
 )
 
-#: How many orders of one connection are remembered; of one that was forgotten, the history tells.
-_REMEMBERED_MAX: Final = 50_000
 _OTHER: Final = StreamEvent(StreamSignal.OTHER)
 _DUE: Final = replace(_OTHER, trades_due=True)
 
@@ -98,7 +98,7 @@ class Session(StreamSession):
         self._name = name
         self._opened = opened
         self._sequence: int | None = None
-        self._known: OrderedDict[str, _Known] = OrderedDict()
+        self._known: Memory[str, _Known] = Memory()
 
     @override
     def subscriptions(self, now_us: int) -> tuple[bytes, ...]:
@@ -132,13 +132,13 @@ class Session(StreamSession):
         return tuple(self._event(bytes(row)) for row in rows)
 
     def _event(self, row: bytes) -> StreamEvent:
-        """What one row says. Of a row that can't be understood, the history has to tell."""
+        """What one row says."""
         try:
             payload: ExecutionPayload = decode(row, ExecutionPayload)
             known = self._recognised(payload)
             return _DUE if known is None else self._told(payload, known)
         except Unparsable as error:
-            return replace(_DUE, detail=str(error)[:200])
+            return StreamEvent(StreamSignal.UNCLEAR, detail=str(error)[:200])
 
     def _recognised(self, payload: ExecutionPayload) -> _Known | None:
         """Whose order it is, as it is now; None if that has not been said on this connection."""
@@ -159,6 +159,8 @@ class Session(StreamSession):
             state = STATES[payload.order_status]
         except KeyError:
             raise Unparsable(f"unknown order status {payload.order_status!r}") from None
+        if state is not OrderState.OPEN and payload.cum_qty is None:  # what it releases must not be guessed at
+            raise Unparsable(f"the end of {payload.order_id} without what was filled")
         at_us = round(payload.timestamp.timestamp() * 1_000_000)
         order = OrderSeen(
             client_order_id=known.client_order_id,
@@ -173,13 +175,11 @@ class Session(StreamSession):
         self._remember(payload, known, at_us)
         counted: tuple[Charge, ...] = ()
         if payload.ratecount is not None:
-            counted = (Charge(limits.TRADING, _up(payload.ratecount), known.symbol),)
+            counted = (Charge(limits.TRADING, _whole(payload.ratecount), known.symbol),)
         return StreamEvent(StreamSignal.UPDATE, order=order, trade=trade, counted=counted)
 
     def _remember(self, payload: ExecutionPayload, known: _Known, at_us: int) -> None:
-        self._known[payload.order_id] = known
-        if len(self._known) > _REMEMBERED_MAX:
-            self._known.popitem(last=False)
+        self._known.note(payload.order_id, known)
         if payload.exec_type in {"pending_new", "new"}:
             self._opened(known.client_order_id, at_us)
 
@@ -208,6 +208,8 @@ def _trade(payload: ExecutionPayload, order: OrderSeen) -> TradeSeen:
     )
 
 
-def _up(count: Decimal) -> int:
-    """A counter as a whole number, upwards. Raises Unparsable."""
-    return -(-amount(str(count)) // amount("1"))
+def _whole(count: Decimal) -> int:
+    """A counter as a whole number, downwards: upwards, each order would cost the others a part of a token. The counter
+    is kept below its maximum by more than that. Raises Unparsable.
+    """
+    return amount(str(count)) // money.ONE

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 import pytest
@@ -166,7 +167,8 @@ async def test_what_the_stream_tells_of_trades_is_in_the_history(tmp_path):
     async with trading(tmp_path) as desk:
         told, due, connected = [], asyncio.Event(), asyncio.Event()
         facts = Facts("coinbase", lambda _: True, told.extend)
-        stream = Stream(desk.running.stream_url, desk.caller, facts, connected.set, due.set)
+        reader = SimpleNamespace(reconnected=connected.set, trades_due=due.set, unclear=connected.clear)
+        stream = Stream(desk.running.stream_url, desk.caller, facts, reader)
         stream.wanted.set()
         listening = asyncio.create_task(stream.run())
         try:

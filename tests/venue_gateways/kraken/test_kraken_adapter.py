@@ -347,6 +347,7 @@ CLASSES = [
     ("EOrder:Orders limit exceeded", Outcome.REJECTED, Remedy.NONE),
     ("EOrder:Margin allowance exceeded", Outcome.REJECTED, Remedy.NONE),
     ("EGeneral:Invalid arguments:volume", Outcome.REJECTED, Remedy.NONE),
+    ("EGeneral:Invalid arguments:deadline", Outcome.RETRY_SAFE, Remedy.SET_CLOCK),
     ("EQuery:Unknown asset pair", Outcome.REJECTED, Remedy.NONE),
     ("EOrder:An error of tomorrow", Outcome.UNKNOWN, Remedy.NONE),
     ("", Outcome.UNKNOWN, Remedy.NONE),

@@ -81,6 +81,12 @@ def test_an_order_is_taken_to_be_as_young_as_its_deadline_allows(adapter):
     assert adapter.charges(CANCEL, NOON + 6 * SECOND)[0].tokens == 6
 
 
+def test_an_order_that_is_signed_once_more_is_as_young_as_its_last_signature(adapter):
+    for at in (NOON, NOON + 60 * SECOND):
+        adapter.build(Place(order()), at)
+    assert adapter.charges(CANCEL, NOON + 66 * SECOND)[0].tokens == 8
+
+
 class Engine:
     """The venue's counter of one pair, which falls once a second, wherever a second starts."""
 
@@ -125,5 +131,5 @@ def test_no_counter_of_the_venue_s_is_passed_although_it_falls_in_steps(tier, se
 
 
 def test_the_counters_are_kept_a_step_below_their_maximum(adapter):
-    shown = {limit.name: (limit.burst, limit.heaviest, limit.kept_back) for limit in adapter.limits}
-    assert shown == {limits.REST: (14, 2, True), limits.TRADING: (58, 8, True)}
+    shown = {limit.name: (limit.burst, limit.heaviest, limit.kept_back, limit.per_key) for limit in adapter.limits}
+    assert shown == {limits.REST: (14, 2, True, True), limits.TRADING: (58, 8, True, False)}

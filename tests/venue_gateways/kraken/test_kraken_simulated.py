@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -47,7 +48,8 @@ class Account:
         self.reports = []
         self.facts = Facts("kraken", lambda _: True, lambda told: self.reports.extend(r for _, r in told), 1_000)
         self.connected = asyncio.Event()
-        self.stream = Stream(stream_url, caller, self.facts, self.connected.set, lambda: None)
+        reader = SimpleNamespace(reconnected=self.connected.set, trades_due=lambda: None, unclear=lambda: None)
+        self.stream = Stream(stream_url, caller, self.facts, reader)
         self._names = 0
 
     def new(self, **fields: object):

@@ -134,9 +134,17 @@ def test_what_trades_do_not_say_of_their_order_is_added_up(feed):
     uncounted = {key: value for key, value in TRADE.items() if key != "cum_qty"}
     quantities = [feed.one(**uncounted, exec_id_=1).order.filled_quantity for _ in range(2)]
     assert quantities == [money.parse("0.005"), money.parse("0.01")]
-    ended = feed.one(**{key: value for key, value in CANCELED.items() if key != "cum_qty"})
+    ended = feed.one(**CANCELED | {"cum_qty": 0.01})
     assert (ended.order.state, ended.order.filled_quantity) == (OrderState.CANCELED, money.parse("0.01"))
     assert ended.order.reason == "User requested"
+
+
+@pytest.mark.parametrize("status", ["canceled", "expired", "filled"])
+def test_an_end_that_does_not_say_how_much_was_filled_is_not_believed(feed, status):
+    feed.one(**PENDING)
+    uncounted = {key: value for key, value in CANCELED.items() if key != "cum_qty"}
+    ended = feed.one(**uncounted | {"order_status": status, "exec_type": status})
+    assert (ended.signal, ended.order) == (StreamSignal.UNCLEAR, None)
 
 
 @pytest.mark.parametrize(
@@ -151,7 +159,8 @@ def test_what_trades_do_not_say_of_their_order_is_added_up(feed):
     ],
 )
 def test_every_documented_status_has_its_state(feed, status, state):
-    assert feed.one(**PENDING | {"order_status": status, "exec_type": "status"}).order.state is state
+    row = PENDING | {"order_status": status, "exec_type": "status", "cum_qty": 0}
+    assert feed.one(**row).order.state is state
 
 
 def test_an_order_that_this_connection_has_not_introduced_is_looked_for_in_the_history(feed):
@@ -175,16 +184,16 @@ def test_an_order_that_this_connection_has_not_introduced_is_looked_for_in_the_h
         {"order_id": 7},
     ],
 )
-def test_a_row_that_can_t_be_understood_is_looked_for_in_the_history_and_the_others_are_told(feed, change):
+def test_a_row_that_can_t_be_understood_is_said_to_be_unclear_and_the_others_are_told(feed, change):
     feed.one(**PENDING)
     bad, good = feed.take(TRADE | change, CANCELED)
-    assert (bad.order, bad.trade, bad.trades_due) == (None, None, True)
+    assert (bad.signal, bad.order, bad.trade) == (StreamSignal.UNCLEAR, None, None)
     assert bad.detail
     assert good.order.state is OrderState.CANCELED
 
 
 def test_the_venue_s_own_counter_is_passed_on(feed):
-    assert feed.one(**PENDING, ratecount=7.25).counted == (Charge("trading_counter", 8, "BTC-USD"),)
+    assert feed.one(**PENDING, ratecount=7.25).counted == (Charge("trading_counter", 7, "BTC-USD"),)
     assert feed.one(**NEW).counted == ()
 
 
