@@ -1,19 +1,24 @@
 """What an installation on one machine consists of: its processes, their order, ports, environment and signs of life."""
 
 import os
-import secrets
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Final, TypeAlias
 
 import msgspec
 
 from runtime import broker, instruments, jars, process, telemetry, topics
-from runtime.settings import Settings, environment
+from runtime.instruments import SIMULATED
+from runtime.settings import Settings, SettingsError, environment
 
-#: Where the simulated venue answers WebSocket requests, as Binance does.
-_STREAM_PATH: Final = "/ws-api/v3"
+#: The venues that can be simulated, and where each answers on WebSockets.
+STREAM_PATHS: Final[Mapping[str, str]] = {
+    SIMULATED: "/ws-api/v3",
+    "binance": "/ws-api/v3",
+    "coinbase": "/",
+    "kraken": "/v2",
+}
 _ROOT: Final = Path(__file__).parent.parent
 
 
@@ -34,14 +39,20 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
 Step: TypeAlias = tuple[Service, ...] | Callable[[], None]
 
 
+class VenueEndpoints(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a simulated venue answers, on HTTP and on WebSockets; and the file that it keeps of what happens there."""
+
+    url: str
+    stream_url: str
+    journal: str
+
+
 class Endpoints(msgspec.Struct, frozen=True, kw_only=True):
     """Where the parts of a running installation answer: the content of ``var/endpoints.json``."""
 
     bootstrap: str
     clickhouse: str
-    simulator: str
-    simulator_stream: str
-    simulator_journal: str
+    venues: dict[str, VenueEndpoints]
     metrics: dict[str, str]
 
 
@@ -58,9 +69,11 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
     A *proxy* port is where something listens that carries bytes to the broker or the venue: processes go there instead
     of to its own port; 0: there is none. *simulator* are further options of ``fillstream simulator`` by their names,
-    with underscores.
+    with underscores. Without *venues* there is the one that is nobody's; where there are several, each has so many
+    *gateways*, and the ports are of the first.
     """
 
+    venues: tuple[str, ...] = ()
     workers: int = 2
     spare_workers: int = 0
     gateways: int = 1
@@ -73,54 +86,110 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def local(settings: Settings, options: Options, metrics: Mapping[str, str]) -> Installation:
-    """Everything on this machine, under ``settings.var``; *metrics* are addresses to publish besides the processes'."""
+    """Everything on this machine, under ``settings.var``; *metrics* are addresses to publish besides the processes'.
+
+    Raises SettingsError for a venue that can't be simulated.
+    """
     var = settings.var.absolute()
     plan = _Plan(settings, var)
-    broker_port, clickhouse_port, simulator_port = _ports(
-        options.broker_port, options.clickhouse_port, options.simulator_port
+    names = _simulated(options.venues)
+    broker_port, clickhouse_port, *venue_ports = _ports(
+        options.broker_port, options.clickhouse_port, options.simulator_port, *(0 for _ in names[1:])
     )
     bootstrap = f"127.0.0.1:{broker_port}"
-    credentials = var / "simulator" / "credentials.toml"
-    simulator = {"journal": var / "simulator" / "journal.jsonl", "credentials": credentials, **options.simulator}
-    endpoints = Endpoints(
-        bootstrap=bootstrap,
-        clickhouse=f"http://127.0.0.1:{clickhouse_port}",
-        simulator=f"http://127.0.0.1:{simulator_port}",
-        simulator_stream=f"ws://127.0.0.1:{simulator_port}{_STREAM_PATH}",
-        simulator_journal=str(simulator["journal"]),
-        metrics=dict(metrics),
-    )
-    venue = f"127.0.0.1:{options.venue_proxy_port or simulator_port}"
+    venues = _venues(var / "simulator", names, venue_ports, options.venue_proxy_port)
+    made = var / "instruments.toml" if options.venues and settings.instruments is None else None
+    if made is not None:
+        plan.share(instruments=made)
     plan.share(
         bootstrap_servers=f"127.0.0.1:{options.broker_proxy_port or broker_port}",
-        clickhouse_url=endpoints.clickhouse,
-        venue_url=f"http://{venue}",
-        venue_stream_url=f"ws://{venue}{_STREAM_PATH}",
-        credentials=credentials,
+        clickhouse_url=f"http://127.0.0.1:{clickhouse_port}",
     )
     advertised = {"advertised_port": options.broker_proxy_port} if options.broker_proxy_port else {}
     stores = (
         plan.server("broker", broker_port, advertised, also=lambda: broker.cluster_at(bootstrap) is not None),
-        plan.server("simulator", simulator_port, options=simulator),
+        *(plan.server(venue.simulator, venue.port, options=venue.options(options), of="simulator") for venue in venues),
         plan.server("clickhouse", clickhouse_port),
     )
-
-    clients = _clients(plan, options)
+    clients = _clients(plan, options, venues)
 
     def prepare() -> None:
         jars.java()
         jars.resolve(jars.cache_folder(settings))
-        make_credentials(credentials)
+        if made is not None:
+            telemetry.write_atomically(made, instruments.built_in(options.venues).encode())
 
     def create_topics() -> None:
         reachable = settings.model_copy(update={"bootstrap_servers": bootstrap})
-        topics.ensure(reachable, instruments.load(settings.instruments).venues)
+        topics.ensure(reachable, instruments.load(made or settings.instruments).venues)
 
-    endpoints.metrics.update(plan.metrics)
+    endpoints = Endpoints(
+        bootstrap=bootstrap,
+        clickhouse=f"http://127.0.0.1:{clickhouse_port}",
+        venues={venue.name: venue.endpoints(venue.port) for venue in venues},
+        metrics={**metrics, **plan.metrics},
+    )
     return Installation(var=var, steps=(prepare, stores, create_topics, clients), endpoints=endpoints)
 
 
-def _clients(plan: "_Plan", options: Options) -> tuple[Service, ...]:
+class _Venue(msgspec.Struct, frozen=True, kw_only=True):
+    """A simulated venue, and the *folder* where it keeps its journal and the credentials that it makes for itself.
+
+    *reached_at* is the port where its gateways find it.
+    """
+
+    name: str
+    folder: Path
+    port: int
+    reached_at: int
+
+    @property
+    def simulator(self) -> str:
+        return "simulator" if self.name == SIMULATED else f"simulator-{self.name}"
+
+    def gateway(self, number: int) -> str:
+        return f"gateway-{self.name}-{number}" if number else f"gateway-{self.name}"
+
+    def options(self, options: Options) -> dict[str, object]:
+        """Those of its ``fillstream simulator``."""
+        return {"venue": self.name, "journal": self.folder / "journal.jsonl", **options.simulator}
+
+    def endpoints(self, port: int) -> VenueEndpoints:
+        address = f"127.0.0.1:{port}"
+        return VenueEndpoints(
+            url=f"http://{address}",
+            stream_url=f"ws://{address}{STREAM_PATHS[self.name]}",
+            journal=str(self.folder / "journal.jsonl"),
+        )
+
+    def reach(self) -> dict[str, str]:
+        """The settings of its gateways."""
+        found = self.endpoints(self.reached_at)
+        credentials = str(self.folder / "credentials.toml")
+        return {"venue_url": found.url, "venue_stream_url": found.stream_url, "credentials": credentials}
+
+
+def _simulated(venues: tuple[str, ...]) -> tuple[str, ...]:
+    """The names of *venues*, or the one that is nobody's. Raises SettingsError."""
+    if unknown := [name for name in venues if name not in STREAM_PATHS]:
+        raise SettingsError(f"no simulator of {', '.join(unknown)}; there are: {', '.join(STREAM_PATHS)}")
+    return venues or (SIMULATED,)
+
+
+def _venues(var: Path, names: Iterable[str], ports: Iterable[int], proxy_port: int) -> list[_Venue]:
+    """Each in a folder of *var*. A *proxy_port* is before the first."""
+    return [
+        _Venue(
+            name=name,
+            folder=var if name == SIMULATED else var / name,
+            port=port,
+            reached_at=port if number else proxy_port or port,
+        )
+        for number, (name, port) in enumerate(zip(names, ports, strict=True))
+    ]
+
+
+def _clients(plan: "_Plan", options: Options, venues: Iterable[_Venue]) -> tuple[Service, ...]:
     """What works on the topics."""
     workers = [
         plan.client(f"worker-{n}", "worker", worker_id=f"worker-{n}")
@@ -128,19 +197,11 @@ def _clients(plan: "_Plan", options: Options) -> tuple[Service, ...]:
     ]
     spares = [msgspec.structs.replace(worker, spare=True) for worker in workers[options.workers :]]
     gateways = [
-        plan.client(
-            f"gateway-simulated-{n}" if n else "gateway-simulated", "gateway", "simulated", gateway_id=f"gateway-{n}"
-        )
+        plan.client(venue.gateway(n), "gateway", venue.name, gateway_id=f"gateway-{n}", **venue.reach())
+        for venue in venues
         for n in range(options.gateways)
     ]
     return (*workers[: options.workers], *spares, *gateways, plan.client("sink", "sink"))
-
-
-def make_credentials(path: Path) -> None:
-    """A random key and secret of the simulated venue's account at *path*, unless there are some."""
-    if not path.exists():
-        content = f'key = "{secrets.token_hex(32)}"\nsecret = "{secrets.token_hex(32)}"\n'
-        telemetry.write_atomically(path, content.encode(), mode=0o400)
 
 
 class _Plan:
@@ -163,11 +224,17 @@ class _Plan:
         self._environment |= {f"FILLSTREAM_{name.upper()}": str(value) for name, value in values.items()}
 
     def server(
-        self, name: str, port: int, options: Mapping[str, object] | None = None, also: Callable[[], bool] = lambda: True
+        self,
+        name: str,
+        port: int,
+        options: Mapping[str, object] | None = None,
+        *,
+        of: str = "",
+        also: Callable[[], bool] = lambda: True,
     ) -> Service:
-        """The command *name*, which listens on *port*, and about which *also* must be true once it does."""
+        """The command *of* (or else *name*), which listens on *port*; *also* must be true of it once it does."""
         flags = {"port": port, **(options or {})}
-        command = (name, *(f"--{option.replace('_', '-')}={value}" for option, value in flags.items()))
+        command = (of or name, *(f"--{option.replace('_', '-')}={value}" for option, value in flags.items()))
         return self._service(name, command, {}, lambda: process.listening(port) and also())
 
     def client(self, name: str, *command: str, **values: str) -> Service:

@@ -112,7 +112,7 @@ class Supervisor:
             raise
         self._watcher = threading.Thread(target=self._watch, name="supervisor", daemon=True)
         self._watcher.start()
-        log.info("installation_ready", **msgspec.structs.asdict(self.endpoints))
+        log.info("installation_ready", **msgspec.to_builtins(self.endpoints))
 
     def stop(self) -> None:
         """Stop everything in reverse order: SIGTERM, and SIGKILL for what hasn't ended after 15 s."""

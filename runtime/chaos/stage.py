@@ -19,6 +19,7 @@ import structlog
 from runtime.chaos.proxy import Proxy
 from runtime.chaos.recovery import Recoveries
 from runtime.supervisor import Supervisor
+from runtime.trial.plan import VENUE
 
 #: Who is being restarted when its turn comes is waited for at most this long.
 PATIENCE_S: Final = 30.0
@@ -157,7 +158,7 @@ class Stage:
 
     def _plan_faults(self, plan: Mapping[str, object]) -> None:
         request = urllib.request.Request(  # noqa: S310  # our own address
-            f"{self._running.endpoints.simulator}/simulator/faults", json.dumps(plan).encode(), method="PUT"
+            f"{self._running.endpoints.venues[VENUE].url}/simulator/faults", json.dumps(plan).encode(), method="PUT"
         )
         urllib.request.urlopen(request, timeout=ASK_WITHIN_S).close()  # noqa: S310
 

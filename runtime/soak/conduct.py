@@ -17,7 +17,7 @@ from runtime.soak.traffic import Flood, Pace, Steady, Traffic
 from runtime.supervisor import Supervisor
 from runtime.trial.exchange import Exchange
 from runtime.trial.oracle.evidence import Check
-from runtime.trial.plan import Shape
+from runtime.trial.plan import VENUE, Shape
 from runtime.trial.scene import Scene, played
 
 #: The share of what the machine can take that a soak asks of it, unless it is told a rate.
@@ -115,7 +115,7 @@ class Soak:
 
     @contextlib.contextmanager
     def _traffic(self, running: Supervisor, pace: Pace) -> Iterator[Traffic]:
-        exchange = Exchange(running.endpoints.simulator)
+        exchange = Exchange(running.endpoints.venues[VENUE].url)
         try:
             markets = exchange.markets()
         finally:

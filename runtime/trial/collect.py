@@ -1,7 +1,7 @@
 """Collecting the evidence of a run: topics read committed to their ends, tables from their changelogs, ClickHouse."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import clickhouse_connect
@@ -10,27 +10,19 @@ import msgspec
 
 from runtime.trial import wire
 from runtime.trial.oracle.evidence import Balances, Record, Rows, Tables
-from runtime.trial.plan import VENUE
 
-TOPICS: Final = (
-    "order-commands",
-    "transfers",
-    f"venue-requests.{VENUE}",
-    "venue-reports",
-    "order-events",
-    "ledger-entries",
-    "dead-letters",
-)
 #: The message that each topic should hold; anything else in it is bad input.
 MESSAGES: Final[Mapping[str, str]] = {
     "order-commands": "order_command",
     "transfers": "transfer",
-    f"venue-requests.{VENUE}": "venue_request",
     "venue-reports": "venue_report",
     "order-events": "order_event",
     "ledger-entries": "journal_entry",
     "dead-letters": "dead_letter",
 }
+#: … and each of those that are a venue's own.
+REQUESTS: Final = "venue-requests."
+VENUE_REQUEST: Final = "venue_request"
 #: The topics that others write: what stands in them is compared byte for byte with what was sent.
 INPUTS: Final = ("order-commands", "transfers")
 BALANCES: Final = "fillstream-balances-changelog"
@@ -57,7 +49,12 @@ class Clickhouse(msgspec.Struct, frozen=True):
         return clickhouse_connect.get_client(host=self.host, port=self.port, database=self.database)
 
 
-def records(bootstrap: str, partitions: int, topics: Sequence[str] = TOPICS) -> dict[str, list[Record]]:
+def topics(venues: Iterable[str]) -> list[str]:
+    """All that is evidence in a run on *venues*."""
+    return [*MESSAGES, *(REQUESTS + venue for venue in venues)]
+
+
+def records(bootstrap: str, partitions: int, topics: Sequence[str]) -> dict[str, list[Record]]:
     """Every committed record of *topics*, in the order of each partition. Raises UnreadableError.
 
     Millions of them: bytes that were decoded and that nobody compares are dropped.
@@ -178,7 +175,8 @@ def _messages(bootstrap: str, partitions: Sequence[tuple[str, int]]) -> Iterator
 
 def _record(message: Any) -> Record:
     topic = message.topic()
-    fields = _fields(message.value(), MESSAGES[topic])
+    expected = VENUE_REQUEST if topic.startswith(REQUESTS) else MESSAGES[topic]
+    fields = _fields(message.value(), expected)
     return Record(
         topic=topic,
         partition=message.partition(),

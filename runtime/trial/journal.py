@@ -1,5 +1,6 @@
-"""The simulated venue's own log, read while it grows: what the venue says it accepted and traded."""
+"""The simulated venues' own logs, read while they grow: what the venues say they accepted and traded."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,27 +10,33 @@ Line = dict[str, Any]
 
 
 class Journal:
-    """The lines of the file at *path*, complete ones only, in the order in which the venue wrote them."""
+    """The lines of all files of *paths*, which are by venue: complete ones only, in the order each venue wrote them.
 
-    def __init__(self, path: Path) -> None:
+    ``venue`` in a line says whose it is.
+    """
+
+    def __init__(self, paths: Mapping[str, Path]) -> None:
         self.lines: list[Line] = []
         self.orders = 0
         self.fills = 0
-        self._path = path
-        self._position = 0
+        self._paths = dict(paths)
+        self._positions = dict.fromkeys(paths, 0)
         self._decoder = msgspec.json.Decoder()
 
     def read(self) -> None:
         """Takes in what was appended since the last look. A line still being written is left for the next."""
-        if not self._path.exists():
-            return
-        with self._path.open("rb") as file:
-            file.seek(self._position)
+        for venue, path in self._paths.items():
+            if path.exists():
+                self._read(venue, path)
+
+    def _read(self, venue: str, path: Path) -> None:
+        with path.open("rb") as file:
+            file.seek(self._positions[venue])
             data = file.read()
         whole = data[: data.rfind(b"\n") + 1]
-        self._position += len(whole)
+        self._positions[venue] += len(whole)
         for text in whole.splitlines():
             line = self._decoder.decode(text)
-            self.lines.append(line)
+            self.lines.append({"venue": venue, **line})
             self.orders += line["event"] == "order_accepted"
             self.fills += line["event"] == "fill"

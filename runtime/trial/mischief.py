@@ -31,7 +31,7 @@ def place(culprit: Culprit, **changes: object) -> wire.Avro:
     market = culprit.market
     order: wire.Avro = {
         "order_id": culprit.order_id,
-        "venue": "simulated",
+        "venue": market.venue,
         "symbol": market.symbol,
         "side": "BUY",
         "order_type": "LIMIT",

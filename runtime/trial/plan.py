@@ -6,6 +6,7 @@ from typing import Final
 
 import msgspec
 
+#: Where everything is traded, unless a run is on other venues.
 VENUE: Final = "simulated"
 COMMANDS: Final = "order-commands"
 TRANSFERS: Final = "transfers"
@@ -56,12 +57,13 @@ class Sent(msgspec.Struct, frozen=True):
 
 
 class Market(msgspec.Struct, frozen=True):
-    """One symbol as the venue publishes it: its grid, and the price it trades at when the demo starts."""
+    """One symbol as its venue publishes it: its grid, and the price it trades at when the demo starts."""
 
     symbol: str
     price: Decimal
     tick: Decimal
     lot: Decimal
+    venue: str = VENUE
 
     @property
     def base(self) -> str:

@@ -19,7 +19,7 @@ from runtime.trial.exchange import Exchange
 from runtime.trial.gauge import RowGauge
 from runtime.trial.journal import Journal
 from runtime.trial.oracle.evidence import Evidence
-from runtime.trial.plan import Planned, Sent, Shape
+from runtime.trial.plan import Market, Planned, Sent, Shape
 from runtime.trial.progress import Counts
 from runtime.trial.publish import Publisher
 from runtime.trial.settle import Unrest
@@ -69,7 +69,8 @@ class Run:
         self.sent: list[Sent] = []
         self.started_us = 0
         self.planned = 0
-        self.journal = Journal(Path(running.endpoints.simulator_journal))
+        venues = running.endpoints.venues
+        self.journal = Journal({name: Path(venue.journal) for name, venue in venues.items()})
         self.watcher = Watcher(running.endpoints.bootstrap, shape.partitions, heard)
         self.clickhouse = _clickhouse(running.endpoints)
         self._running = running
@@ -77,7 +78,7 @@ class Run:
         self._log = folder / "commands.jsonl"
         self.look: Callable[[], None] = lambda: None
         self._gauge = RowGauge(self.clickhouse)
-        self._exchange = Exchange(running.endpoints.simulator)
+        self.exchanges = {name: Exchange(venue.url, name) for name, venue in venues.items()}
         self._publisher: Publisher | None = None
         self._stop_at_exit: list[Callable[[], None]] = []
 
@@ -93,7 +94,8 @@ class Run:
             self._publisher.join()
         for stop in reversed(self._stop_at_exit):
             stop()
-        self._exchange.close()
+        for exchange in self.exchanges.values():
+            exchange.close()
 
     def counts(self) -> Counts:
         """How far the run is."""
@@ -113,7 +115,7 @@ class Run:
 
     def perform(self, disturbance: Disturbance | None = None) -> None:
         """From the first transfer to the last command and the end of *disturbance*. Raises Unavailable or Stopped."""
-        markets = self._exchange.markets()
+        markets = self.markets()
         lead_us = LEAD_US + LEAD_PER_COMMAND_US * self.shape.commands
         self.shape = msgspec.structs.replace(self.shape, start_us=time.time_ns() // 1_000 + lead_us)
         plan = workload.make(self.shape, markets)
@@ -126,7 +128,7 @@ class Run:
             raise Unavailable(
                 f"{len(left)} transfers in {places} are not answered within {FUND_S:g} s: see {self._folder}/state/log"
             )
-        self._wait(lambda: time.time_ns() // 1_000 >= self.shape.start_us, lead_us / 1_000_000)
+        self.wait_until(self.shape.start_us)
         self.phase = "trading"
         if disturbance is not None:
             self._stop_at_exit.append(disturbance.stop)
@@ -135,12 +137,26 @@ class Run:
         while disturbance is not None and disturbance.is_alive():
             self._pause()
 
+    def markets(self) -> tuple[Market, ...]:
+        """What is traded, on all venues. Raises Unavailable."""
+        return tuple(market for exchange in self.exchanges.values() for market in exchange.markets())
+
+    def send(self, planned: Sequence[Planned]) -> None:
+        """Further commands, beside the plan's. Raises Unavailable or Stopped."""
+        self.planned += len(planned)
+        self._publish(planned)
+
+    def wait_until(self, instant_us: int) -> None:
+        """Lets time pass until then. Raises Unavailable or Stopped."""
+        self._wait(lambda: time.time_ns() // 1_000 >= instant_us, max(0.0, instant_us / 1_000_000 - time.time()))
+
     def settle(self, within_s: float) -> Unrest:
         """Waits until the system is at rest, with the market stopped, and says what is left if it isn't."""
         self.phase = "settling"
         deadline_s = time.monotonic() + within_s
         self._wait(self._nothing_moves, deadline_s - time.monotonic())
-        self._exchange.stop_market()  # or somebody would go on trading with what rests on the book
+        for exchange in self.exchanges.values():
+            exchange.stop_market()  # or somebody would go on trading with what rests on the book
         left = settle.wait(self._unrest, deadline_s - time.monotonic())
         log.info("settled", left=str(left), over=left.over)
         return left
@@ -173,7 +189,8 @@ class Run:
     def _read(self) -> Evidence:
         """Everything as it is now, once ClickHouse has it all."""
         self.phase = "reading the evidence"
-        records = collect.records(self._running.endpoints.bootstrap, self.shape.partitions)
+        topics = collect.topics(self._running.endpoints.venues)
+        records = collect.records(self._running.endpoints.bootstrap, self.shape.partitions, topics)
         tables = collect.tables(self._running.endpoints.bootstrap, self.shape.partitions)
         sent = publish.acknowledged(self._log)
         journal = list(self.journal.lines)

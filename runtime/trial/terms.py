@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from runtime.trial import wire
-from runtime.trial.plan import VENUE, Market
+from runtime.trial.plan import Market
 
 SECOND_US: Final = 1_000_000
 #: Of a hundred orders, about three are of an asset that their user may not have.
@@ -75,7 +75,7 @@ class Taste(msgspec.Struct, frozen=True):
         price = self._price(market, side, style)
         fields: wire.Avro = {
             "order_id": order_id,
-            "venue": VENUE,
+            "venue": market.venue,
             "symbol": market.symbol,
             "side": side,
             "order_type": "LIMIT",

@@ -94,6 +94,8 @@ class Crowd:
         self.shape = shape
         self._random = random
         self._markets = list(markets)
+        by_symbol = {market.symbol: market for market in reversed(markets) if market.quote == "USD"}
+        self._dollar_markets = list(reversed(by_symbol.values()))  # of what several venues trade, the first one's
         weights = [1 / (rank + 1) for rank in range(shape.users)]  # Zipf
         self._shares = [weight / sum(weights) for weight in weights]
         self._cumulative = list(itertools.accumulate(weights))
@@ -122,7 +124,7 @@ class Crowd:
         """What a user starts with: dollars, more for busier ones, and the like of two other assets on average."""
         dollars = Decimal(5_000) + Decimal(int(4_000_000 * self._shares[user])) + self._random.randrange(5_000)
         holdings = [("USD", dollars)]
-        chosen = [market for market in self._markets if market.quote == "USD" and self._random.random() < 0.5]
+        chosen = [market for market in self._dollar_markets if self._random.random() < 0.5]
         holdings += [(market.base, terms.whole(dollars / 2 / market.price, market.lot)) for market in chosen]
         self._assets[user] = {asset for asset, _ in holdings}
         return holdings
@@ -219,7 +221,7 @@ class Crowd:
         return self._command(user, at_ms, "amend", "AmendOrder", fields)
 
     def _cancel_all(self, user: int, at_ms: int) -> Planned:
-        symbol = self._random.choice([None, *(market.symbol for market in self._markets)])
+        symbol = self._random.choice([None, *dict.fromkeys(market.symbol for market in self._markets)])
         return self._command(user, at_ms, "cancel_all", "CancelAllOrders", {"symbol": symbol})
 
     def _duplicate(self, user: int, at_ms: int) -> Planned:

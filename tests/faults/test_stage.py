@@ -45,7 +45,7 @@ def stage_of(tmp_path):
 
     def make(*services):
         endpoints = Endpoints(
-            bootstrap="", clickhouse="", simulator="", simulator_stream="", simulator_journal="",
+            bootstrap="", clickhouse="", venues={},
             metrics={one.name: (tmp_path / f"{one.name}.prom").as_uri() for one in services},
         )  # fmt: skip
         supervisor = Supervisor(Installation(var=tmp_path, steps=(services,), endpoints=endpoints))

@@ -14,13 +14,16 @@ from confluent_kafka.admin import AdminClient
 
 from runtime import process, services, status, supervisor, telemetry
 from runtime.exits import Unavailable
-from runtime.services import Endpoints, Installation, Service
-from runtime.settings import Settings
+from runtime.services import Endpoints, Installation, Service, VenueEndpoints
+from runtime.settings import Settings, SettingsError
 from runtime.supervisor import Cancelled, Supervisor
 
 ROOT = Path(__file__).parent.parent.parent
 ENDPOINTS = Endpoints(
-    bootstrap="b", clickhouse="c", simulator="s", simulator_stream="w", simulator_journal="j", metrics={}
+    bootstrap="b",
+    clickhouse="c",
+    venues={"v": VenueEndpoints(url="http://v", stream_url="ws://v", journal="j")},
+    metrics={},
 )
 SLEEP = "import time; time.sleep(300)"
 
@@ -226,7 +229,8 @@ def test_every_process_has_ports_of_its_own_and_knows_the_others(tmp_path):
         assert given["FILLSTREAM_PROCESS_NAME"] == name
         assert given["FILLSTREAM_BOOTSTRAP_SERVERS"] == installation.endpoints.bootstrap
         assert (given["FILLSTREAM_PARTITIONS"], given["FILLSTREAM_CLICKHOUSE_PASSWORD"]) == ("3", "hunter2")
-        assert given["FILLSTREAM_CREDENTIALS"] == str(tmp_path / "simulator" / "credentials.toml")
+        own = str(tmp_path / "simulator" / "credentials.toml") if name == "gateway-simulated" else None
+        assert given.get("FILLSTREAM_CREDENTIALS") == own
     assert by_name["worker-1"].environment["FILLSTREAM_WORKER_ID"] == "worker-1"
     assert "--seed=7" in by_name["simulator"].command
     assert by_name["gateway-simulated"].command[-2:] == ("gateway", "simulated")
@@ -257,15 +261,32 @@ def test_what_an_earlier_process_wrote_does_not_make_the_present_one_ready(tmp_p
     assert not sink.ready(4712)
 
 
-def test_credentials_are_random_readable_by_the_owner_only_and_kept(tmp_path):
-    first, second = tmp_path / "a" / "credentials.toml", tmp_path / "b" / "credentials.toml"
-    services.make_credentials(first)
-    services.make_credentials(second)
-    assert first.read_text() != second.read_text()
-    assert first.stat().st_mode & 0o777 == 0o400
-    before = first.read_text()
-    services.make_credentials(first)
-    assert first.read_text() == before
+def test_each_venue_has_a_simulator_and_gateways_of_its_own(tmp_path):
+    options = services.Options(venues=("binance", "kraken"), gateways=2, simulator={"seed": 7})
+    installation = services.local(Settings(var=tmp_path), options, {})
+    by_name = {service.name: service for step in installation.steps if not callable(step) for service in step}
+    found = installation.endpoints.venues
+    assert list(found) == ["binance", "kraken"]
+    for name, path in (("binance", "/ws-api/v3"), ("kraken", "/v2")):
+        simulator, at = by_name[f"simulator-{name}"], found[name]
+        port = at.url.rpartition(":")[2]
+        assert simulator.command[3:5] == ("simulator", f"--port={port}")
+        assert {f"--venue={name}", f"--journal={at.journal}", "--seed=7"} < set(simulator.command)
+        assert at.stream_url == f"ws://127.0.0.1:{port}{path}"
+        for gateway in (f"gateway-{name}", f"gateway-{name}-1"):
+            assert by_name[gateway].command[-2:] == ("gateway", name)
+            given = by_name[gateway].environment
+            assert (given["FILLSTREAM_VENUE_URL"], given["FILLSTREAM_VENUE_STREAM_URL"]) == (at.url, at.stream_url)
+            assert given["FILLSTREAM_CREDENTIALS"] == str(tmp_path / "simulator" / name / "credentials.toml")
+    assert found["binance"].url != found["kraken"].url
+    assert {service.environment["FILLSTREAM_INSTRUMENTS"] for service in by_name.values()} == {
+        str(tmp_path / "instruments.toml")
+    }
+
+
+def test_a_venue_that_nobody_can_simulate_is_refused(tmp_path):
+    with pytest.raises(SettingsError, match="no simulator of nowhere; there are: simulated, binance"):
+        services.local(Settings(var=tmp_path), services.Options(venues=("kraken", "nowhere")), {})
 
 
 @pytest.mark.broker

@@ -102,12 +102,13 @@ def request(run, operation="PLACE", cid="cid-1", order_id="o-1"):
     return run.put(
         REQUESTS,
         {"client_order_id": cid, "user_id": USER, "order_id": order_id, "operation": operation, "symbol": "BTC-USD"}
-        | {"side": "BUY", "quantity": wire.amount(2), "price": wire.amount(100)},
+        | {"venue": "simulated", "side": "BUY", "quantity": wire.amount(2), "price": wire.amount(100)},
     )
 
 
 def line(event, cid="cid-1", **more):
-    return {"event": event, "at_us": 5, "order_id": f"v-{cid}", "client_order_id": cid, "symbol": "BTC-USD"} | more
+    heading = {"venue": "simulated", "event": event, "at_us": 5}
+    return heading | {"order_id": f"v-{cid}", "client_order_id": cid, "symbol": "BTC-USD"} | more
 
 
 def fill_line(trade_id, quantity, cid="cid-1"):

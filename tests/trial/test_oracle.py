@@ -214,7 +214,9 @@ def test_a_venue_order_that_nobody_asked_for_is_noticed(run):
     assert "venue_orders_are_those_we_sent" in run.failing()
 
 
-@pytest.mark.parametrize("change", [{"quantity": "2.00001"}, {"price": "100.01"}, {"side": "SELL"}])
+@pytest.mark.parametrize(
+    "change", [{"quantity": "2.00001"}, {"price": "100.01"}, {"side": "SELL"}, {"venue": "kraken"}]
+)
 def test_a_venue_order_on_other_terms_is_noticed(run, change):
     run.journal[0] |= change
     assert "venue_orders_are_those_we_sent" in run.failing()
@@ -250,6 +252,16 @@ def test_a_fill_booked_twice_is_noticed(run):
 def test_a_settlement_of_no_fill_is_noticed(run):
     settle(run, "12", "1.5", 149.25)
     assert "fills_are_settled_once" in run.failing()
+
+
+@pytest.mark.parametrize("owner", ["clearing", "fees"])
+def test_a_settlement_with_another_venue_is_noticed(run, owner):
+    number = find(run, "ledger-entries", reference="8")
+    entry = copy.deepcopy(run.records["ledger-entries"][number].fields)
+    posting = next(one for one in entry["postings"] if one["owner"] == f"{owner}:simulated")
+    posting["owner"] = f"{owner}:kraken"
+    spoil(run, "ledger-entries", number, **entry)
+    assert run.failing() == {"fills_are_settled_once"}
 
 
 @pytest.mark.parametrize("posting", range(5))

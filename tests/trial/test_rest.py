@@ -27,7 +27,7 @@ def sent(offset, expect=Expect.ANSWER):
 
 @pytest.fixture
 def journal(tmp_path):
-    return Journal(tmp_path / "journal.jsonl")
+    return Journal({"simulated": tmp_path / "journal.jsonl"})
 
 
 def test_a_journal_that_is_not_there_yet_is_empty(journal):
@@ -46,6 +46,19 @@ def test_a_line_still_being_written_is_read_once_it_is_whole(journal, tmp_path):
     journal.read()
     journal.read()
     assert [line["n"] for line in journal.lines] == [0, 1, 2]
+    assert (journal.orders, journal.fills) == (1, 1)
+
+
+def test_several_venues_journals_are_one_and_each_line_says_whose_it_is(tmp_path):
+    journal = Journal({"binance": tmp_path / "b", "kraken": tmp_path / "k"})
+    (tmp_path / "b").write_text('{"event":"fill"}\n')
+    journal.read()
+    (tmp_path / "k").write_text('{"event":"order_accepted"}\n{"event":"fi')
+    journal.read()
+    assert journal.lines == [
+        {"venue": "binance", "event": "fill"},
+        {"venue": "kraken", "event": "order_accepted"},
+    ]
     assert (journal.orders, journal.fills) == (1, 1)
 
 

@@ -3,6 +3,7 @@
 from collections import Counter
 from decimal import Decimal
 
+import msgspec
 import pytest
 
 from runtime.trial import mischief, wire, workload
@@ -172,3 +173,14 @@ def test_a_tiny_plan_is_as_long_as_asked_for_too(commands, users):
     made = workload.make(Shape(commands=commands, users=users, seed=3), MARKETS)
     assert len(made.commands) == commands
     assert all(planned.key != planned.user_id.encode() for planned in made.commands if "of_another" in planned.kind)
+
+
+def test_several_venues_get_a_like_share_of_the_orders_and_nobody_has_an_asset_twice():
+    markets = [msgspec.structs.replace(market, venue=venue) for venue in ("binance", "kraken") for market in MARKETS]
+    made = workload.make(SHAPE, markets)
+    counts = Counter(fields["venue"] for _, fields in orders(made))
+    assert counts.keys() == {"binance", "kraken"}
+    assert 0.8 < counts["binance"] / counts["kraken"] < 1.25
+    gifts = [planned for planned in made.transfers if planned.kind == "transfer"]
+    held = [(planned.user_id, wire.decode(planned.value)[1]["asset"]) for planned in gifts]
+    assert len(set(held)) == len(held)

@@ -1,4 +1,4 @@
-"""Checks against the venue's own journal: what it accepted, what is live there, and what it traded."""
+"""Checks against the venues' own journals: what they accepted, what is live there, and what they traded."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -17,7 +17,13 @@ LEFT_BOOK = ("order_canceled", "order_expired")
 NOT_PLACED = frozenset({"REJECTED", "NOT_SENT", "NOT_FOUND"})
 
 FillName = tuple[str, str, str]
-"""Client order ID, symbol and trade ID: a venue numbers trades by symbol, and both sides of a trade may be ours."""
+"""Client order ID, symbol and trade ID: a venue numbers trades by symbol, and both sides of a trade may be ours.
+
+No two venues see the same client order ID.
+"""
+
+Terms = tuple[str, str, str, int, int]
+"""Venue, symbol, side, quantity and price of an order."""
 
 
 def events_have_no_gap(evidence: Evidence) -> Check:
@@ -169,15 +175,16 @@ def _fills(evidence: Evidence) -> dict[FillName, Line]:
 
 
 def _movements(line: Line) -> Counter[tuple[str, str]]:
-    """What a fill moves, by group of accounts and asset: out of the clearing account, to the fees, to the user."""
+    """What a fill moves, by account and asset: out of the venue's clearing account, to its fees, to the user."""
     base, _, quote = line["symbol"].partition("-")
+    clearing, fees = f"clearing:{line['venue']}", f"fees:{line['venue']}"
     quantity, fee = _units(line["quantity"]), _units(line["fee"])
     cost = Decimal(line["quantity"]) * Decimal(line["price"])
     sign = 1 if line["side"] == "BUY" else -1
     moves: Counter[tuple[str, str]] = Counter()
-    moves["clearing", base] -= sign * quantity
-    moves["clearing", quote] += sign * _units(cost)
-    moves["fees", line["fee_asset"] or quote] += fee
+    moves[clearing, base] -= sign * quantity
+    moves[clearing, quote] += sign * _units(cost)
+    moves[fees, line["fee_asset"] or quote] += fee
     moves["user", base] += sign * quantity
     moves["user", quote] -= sign * _units(cost)
     payer = "user" if line["fee_asset"] in {base, quote} else "treasury"
@@ -186,14 +193,15 @@ def _movements(line: Line) -> Counter[tuple[str, str]]:
 
 
 def _settlements(evidence: Evidence) -> dict[tuple[OrderName, str, str], list[Counter[tuple[str, str]]]]:
-    """What each SETTLE entry moved, by order, symbol and trade."""
+    """What each SETTLE entry moved, by order, symbol and trade. Whose order it is tells which user it should be."""
     settled: dict[tuple[OrderName, str, str], list[Counter[tuple[str, str]]]] = {}
     for entry in evidence.fields(LEDGER_ENTRIES):
         if entry["kind"] != "SETTLE":
             continue
         moves: Counter[tuple[str, str]] = Counter()
         for posting in entry["postings"]:
-            moves[posting["owner"].partition(":")[0], posting["asset"]] += amount_of(posting)
+            owner = "user" if posting["owner"].startswith("user:") else posting["owner"]
+            moves[owner, posting["asset"]] += amount_of(posting)
         name = (entry["user_id"], entry["order_id"]), entry["symbol"], entry["reference"]
         settled.setdefault(name, []).append(Counter({key: amount for key, amount in moves.items() if amount}))
     return settled
@@ -209,13 +217,13 @@ def _status(evidence: Evidence, client_order_id: str) -> str | None:
     return events[-1].get("status") if events else None
 
 
-def _terms_of_line(line: Line) -> tuple[str, str, int, int]:
-    return line["symbol"], line["side"], _units(line["quantity"]), _units(line["price"] or 0)
+def _terms_of_line(line: Line) -> Terms:
+    return line["venue"], line["symbol"], line["side"], _units(line["quantity"]), _units(line["price"] or 0)
 
 
-def _terms_of_request(request: Avro) -> tuple[str, str, int, int]:
+def _terms_of_request(request: Avro) -> Terms:
     quantity, price = wire.units(request["quantity"]), wire.units(request.get("price"))
-    return request["symbol"], request["side"], quantity, price
+    return request["venue"], request["symbol"], request["side"], quantity, price
 
 
 def _units(numeral: str | Decimal | int) -> int:
