@@ -30,6 +30,7 @@ from venue_gateways.venue import (
     OrderState,
     Outcome,
     Place,
+    ReadBalances,
     ReadClock,
     ReadRules,
     ReadUsage,
@@ -61,6 +62,7 @@ _WEIGHTS: Final[Mapping[type[Call], int]] = {
     ListOrders: 20,
     ListOpenOrders: 6,
     ReadRules: 20,
+    ReadBalances: 20,
     ReadClock: 1,
     ReadUsage: 40,
     OpenStream: 4,  # 2 for the connection, 2 for the subscription
@@ -72,6 +74,7 @@ _ENDPOINTS: Final[Mapping[type[Call], tuple[str, str]]] = {
     ListTrades: ("GET", "/api/v3/myTrades"),
     ListOrders: ("GET", "/api/v3/allOrders"),
     ListOpenOrders: ("GET", "/api/v3/openOrders"),
+    ReadBalances: ("GET", "/api/v3/account"),
     ReadRules: ("GET", "/api/v3/exchangeInfo"),
     ReadClock: ("GET", "/api/v3/time"),
     ReadUsage: ("GET", "/api/v3/rateLimit/order"),
@@ -156,6 +159,8 @@ class Binance(Adapter):
                 parameters = [("symbol", self._name(scope)), *_page("orderId", position, since_us)]
             case ListOpenOrders(scope):
                 parameters = [("symbol", self._name(scope))]
+            case ReadBalances():
+                parameters = [("omitZeroBalances", "true")]
             case _:
                 pass
         return parameters
@@ -226,6 +231,10 @@ class Binance(Adapter):
         orders = tuple(payloads.order_seen(order, self._symbol) for order in listed)
         position = str(listed[-1].order_id + 1) if listed else getattr(call, "position", None)
         return Answer(Outcome.ACCEPTED, orders=orders, position=position, more=len(listed) >= PAGE)
+
+    def parse_balances(self, _call: Call, body: bytes) -> Answer:
+        payload: payloads.AccountPayload = decode(body, payloads.AccountPayload)
+        return Answer(Outcome.ACCEPTED, balances=tuple(map(payloads.balance, payload.balances)))
 
     def parse_rules(self, _call: Call, body: bytes) -> Answer:
         return Answer(Outcome.ACCEPTED, rules=payloads.rules(decode(body, payloads.ExchangePayload)))
@@ -319,6 +328,7 @@ _PARSERS: Final[Mapping[type[Call], Callable[[Binance, Any, bytes], Answer]]] = 
     ListTrades: Binance.parse_trades,
     ListOrders: Binance.parse_orders,
     ListOpenOrders: Binance.parse_orders,
+    ReadBalances: Binance.parse_balances,
     ReadRules: Binance.parse_rules,
     ReadClock: Binance.parse_clock,
     ReadUsage: Binance.parse_usage,

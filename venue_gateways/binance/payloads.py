@@ -12,7 +12,7 @@ from domain import money
 from domain.messages import Liquidity
 from domain.throttle import Limit, windowed
 from venue_gateways.grid import Grid
-from venue_gateways.venue import OrderSeen, OrderState, Rules, TradeSeen, Unparsable
+from venue_gateways.venue import Balance, OrderSeen, OrderState, Rules, TradeSeen, Unparsable
 
 
 class Payload(msgspec.Struct, frozen=True, rename="camel"):
@@ -52,6 +52,16 @@ class TradePayload(Payload, frozen=True):
     commission_asset: str
     time: int
     is_maker: bool
+
+
+class BalancePayload(Payload, frozen=True):
+    asset: str
+    free: str
+    locked: str
+
+
+class AccountPayload(Payload, frozen=True):
+    balances: tuple[BalancePayload, ...]
 
 
 class RateLimitPayload(Payload, frozen=True):
@@ -211,6 +221,10 @@ def trade_seen(payload: TradePayload, name: SymbolName) -> TradeSeen:
         liquidity=Liquidity.MAKER if payload.is_maker else Liquidity.TAKER,
         traded_at=payload.time * 1000,
     )
+
+
+def balance(payload: BalancePayload) -> Balance:
+    return Balance(payload.asset, free=amount(payload.free), held=amount(payload.locked))
 
 
 def execution_seen(payload: ExecutionPayload, name: SymbolName) -> tuple[OrderSeen, TradeSeen | None]:

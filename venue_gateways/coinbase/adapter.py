@@ -12,11 +12,11 @@ from typing_extensions import override
 from domain.messages import VenueRequest
 from domain.throttle import Charge, Limit, windowed
 from venue_gateways.coinbase import configurations, errors, payloads, signing
-from venue_gateways.coinbase.memory import Memory
 from venue_gateways.coinbase.paging import Bookmark, bookmark
 from venue_gateways.coinbase.stream import SILENCE_MAX_S, UserStream
 from venue_gateways.credentials import Credentials, PrivateKey
 from venue_gateways.grid import Grid, violation
+from venue_gateways.memory import Memory
 from venue_gateways.venue import (
     Adapter,
     Answer,
@@ -35,6 +35,7 @@ from venue_gateways.venue import (
     OrderState,
     Outcome,
     Place,
+    ReadBalances,
     ReadClock,
     ReadRules,
     Repeat,
@@ -53,15 +54,19 @@ _HISTORY: Final = f"{_ORDERS}/historical"
 
 #: Scope of lists: the account's are told all at once, whatever the product (documented: product_ids is optional).
 ACCOUNT: Final = "account"
-#: How many rows are asked for at a time. Told: at most 1,000 open orders are listed at all; the others are assumed.
+#: How many rows are asked for at a time. Told: at most 1,000 open orders are listed at all. Documented: at most 250
+#: accounts. That as many fills are given is assumed.
 ORDERS_PAGE: Final = 1_000
 FILLS_PAGE: Final = 250
+ACCOUNTS_PAGE: Final = 250
 
 #: Told: 30 private requests a second for each user, 10 public ones for each address, 8 new streams. The page that said
 #: so is gone, so less is used, and the headers of the answers correct it.
 PRIVATE_PER_S: Final = 20
 _PRIVATE, _PUBLIC, _STREAMS = "private_1s", "public_1s", "streams_1s"
 _SECOND_US: Final = 1_000_000
+#: Each answer tells how many requests are left in its second: no more is guarded against than the last ones being late.
+_GUARD_US: Final = 12_500
 
 #: Nothing is published on how long an order may take; safe is half a minute after its token has expired (assumed).
 _ENGINE_US: Final = 30 * _SECOND_US
@@ -69,7 +74,8 @@ _ENGINE_US: Final = 30 * _SECOND_US
 _CLOCKS_US: Final = 60 * _SECOND_US
 #: How far back an order is searched for that wasn't sent from here. One that is still open is found however old.
 _SEARCH_US: Final = 24 * 3600 * _SECOND_US
-_SEARCH_PAGES_MAX: Final = 400
+#: A look-up that would take more pages than this is given up.
+_PAGES_MAX: Final = 400
 _REFUSED_MAX: Final = 10_000
 
 #: Tokens count whole seconds, and a placement's expires no later than asked: of less than this, too little is left.
@@ -120,7 +126,7 @@ class Coinbase(Adapter):
             silence_max_s=SILENCE_MAX_S,
         )
         self.limits: tuple[Limit, ...] = (
-            windowed(_PRIVATE, requests_per_s, _SECOND_US, kept_back=True),
+            windowed(_PRIVATE, requests_per_s, _SECOND_US, kept_back=True, guard_us=_GUARD_US),
             windowed(_PUBLIC, 10, _SECOND_US, kept_back=True),
             windowed(_STREAMS, 8, _SECOND_US),
         )
@@ -162,26 +168,30 @@ class Coinbase(Adapter):
 
     def _query(self, call: Call, now_us: int) -> tuple[str, Parameters]:
         """Path and parameters of a call that asks for something of the account's."""
+        path, parameters = f"{_HISTORY}/batch", []
         match call:
             case FindOrder(symbol, client_order_id, venue_order_id):
                 found = venue_order_id or self._venue_ids.get(client_order_id or "")
-                if found is not None:
-                    return f"{_HISTORY}/{quote(found, safe='')}", []
-                return f"{_HISTORY}/batch", self._orders(symbol, Bookmark(self._first_us(client_order_id or "")))
+                if found is None:
+                    parameters = self._orders(symbol, Bookmark(self._first_us(client_order_id or "")))
+                else:
+                    path = f"{_HISTORY}/{quote(found, safe='')}"
             case Search(symbol, client_order_id, cursor, only_open):
                 since_us = None if only_open else self._first_us(client_order_id) or now_us - _SEARCH_US
-                mark = Bookmark(since_us, cursor=cursor)
-                return f"{_HISTORY}/batch", self._orders(symbol, mark, only_open=only_open)
+                parameters = self._orders(symbol, Bookmark(since_us, cursor=cursor), only_open=only_open)
             case ListOpenOrders(scope):
-                return f"{_HISTORY}/batch", self._orders(scope, Bookmark(), only_open=True)
+                parameters = self._orders(scope, Bookmark(), only_open=True)
             case ListOrders(scope, position, since_us):
-                return f"{_HISTORY}/batch", self._orders(scope, bookmark(position, since_us))
+                parameters = self._orders(scope, bookmark(position, since_us))
             case ListTrades(scope, venue_order_id, position, since_us):
                 of = [("order_ids", venue_order_id)] if venue_order_id else self._of(scope)
                 page = _page("start_sequence_timestamp", bookmark(position, since_us), FILLS_PAGE)
-                return f"{_HISTORY}/fills", [*of, *page]
+                path, parameters = f"{_HISTORY}/fills", [*of, *page]
+            case ReadBalances(position):
+                path, parameters = f"{_PREFIX}/accounts", _page("", Bookmark(cursor=position or ""), ACCOUNTS_PAGE)
             case _:
                 raise TypeError(f"Coinbase has no {type(call).__name__}")
+        return path, parameters
 
     def _first_us(self, client_order_id: str) -> int | None:
         """When that order can have been created at the earliest, if it was sent from here."""
@@ -333,13 +343,17 @@ class Coinbase(Adapter):
         if symbol is None:
             return None
         order = payloads.order_seen(payload, symbol)
-        self._note((order,))
+        self._note(order)
         return order
 
-    def _note(self, orders: Iterable[OrderSeen]) -> None:
-        for order in orders:
-            if order.venue_order_id is not None:
-                self._venue_ids.note(order.client_order_id, order.venue_order_id)
+    def _note(self, order: OrderSeen) -> None:
+        if order.venue_order_id and order.client_order_id:  # others' orders may have none
+            self._venue_ids.note(order.client_order_id, order.venue_order_id)
+
+    def parse_balances(self, _call: ReadBalances, body: bytes) -> Answer:
+        payload: payloads.AccountsPayload = decode(body, payloads.AccountsPayload)
+        balances, cursor = tuple(map(payloads.balance, payload.accounts)), payload.next_cursor
+        return Answer(Outcome.ACCEPTED, balances=balances, position=cursor or None, more=bool(cursor))
 
     def parse_rules(self, _call: ReadRules, body: bytes) -> Answer:
         return Answer(Outcome.ACCEPTED, rules=payloads.rules(decode(body, payloads.ProductsPayload), self.limits))
@@ -396,7 +410,7 @@ class Coinbase(Adapter):
             return Finding(usable=True, order=found.order)
         trades: list[TradeSeen] = []
         position = None
-        while True:
+        for _ in range(_PAGES_MAX):
             page = yield ListTrades(symbol, venue_order_id=found.order.venue_order_id, position=position)
             if page.outcome is not Outcome.ACCEPTED:
                 return Finding(usable=False)
@@ -404,6 +418,7 @@ class Coinbase(Adapter):
             position = page.position
             if not page.more:
                 return Finding(usable=True, order=found.order, trades=tuple(trades))
+        return Finding(usable=False)
 
     def _find(self, symbol: str, client_order_id: str) -> Generator[Call, Answer, Answer]:
         """The answer that has the order, or the last one. Of old orders, only the open ones are looked through."""
@@ -412,7 +427,7 @@ class Coinbase(Adapter):
         page = Answer(Outcome.UNKNOWN)
         for only_open in (False, True):
             cursor = ""
-            for _ in range(_SEARCH_PAGES_MAX):
+            for _ in range(_PAGES_MAX):
                 page = yield Search(symbol, client_order_id, cursor, only_open)
                 cursor = page.position or ""
                 if not page.more:
@@ -454,6 +469,7 @@ _PARSERS: Final[Mapping[type[Call], Callable[[Coinbase, Any, bytes], Answer]]] =
     ListTrades: Coinbase.parse_trades,
     ListOrders: Coinbase.parse_orders,
     ListOpenOrders: Coinbase.parse_orders,
+    ReadBalances: Coinbase.parse_balances,
     ReadRules: Coinbase.parse_rules,
     ReadClock: Coinbase.parse_clock,
 }

@@ -14,7 +14,7 @@ from domain import money
 from domain.messages import Liquidity
 from domain.throttle import Limit
 from venue_gateways.grid import Grid
-from venue_gateways.venue import OrderSeen, OrderState, Rules, TradeSeen, Unparsable
+from venue_gateways.venue import Balance, OrderSeen, OrderState, Rules, TradeSeen, Unparsable
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -71,8 +71,7 @@ class FoundPayload(Payload, frozen=True):
     order: OrderPayload | None = None
 
 
-class OrdersPayload(Payload, frozen=True):
-    orders: tuple[OrderPayload, ...]
+class PagePayload(Payload, frozen=True, kw_only=True):
     has_next: bool = False
     cursor: str | None = None
 
@@ -80,6 +79,10 @@ class OrdersPayload(Payload, frozen=True):
     def next_cursor(self) -> str:
         """Of the page behind this one; empty if there is none."""
         return (self.cursor or "") if self.has_next else ""
+
+
+class OrdersPayload(PagePayload, frozen=True, kw_only=True):
+    orders: tuple[OrderPayload, ...]
 
 
 class FillPayload(Payload, frozen=True):
@@ -138,6 +141,22 @@ class ClockPayload(Payload, frozen=True, rename="camel"):
         if not self.epoch_millis.isascii() or not self.epoch_millis.isdigit() or len(self.epoch_millis) > 15:
             raise Unparsable(f"{self.epoch_millis!r} is no instant")
         return int(self.epoch_millis)
+
+
+class MoneyPayload(Payload, frozen=True):
+    value: str
+
+
+class AccountPayload(Payload, frozen=True):
+    """What there is of one asset."""
+
+    currency: str
+    available_balance: MoneyPayload
+    hold: MoneyPayload
+
+
+class AccountsPayload(PagePayload, frozen=True, kw_only=True):
+    accounts: tuple[AccountPayload, ...]
 
 
 class UpdatePayload(Payload, frozen=True):
@@ -270,6 +289,10 @@ def _base(cost: int, price: int, lot_size: int) -> int:
     """The quantity that cost so much: the nearest multiple of *lot_size*."""
     quantity, lot = money.divide_down(cost, price), max(lot_size, 1)
     return (2 * quantity + lot) // (2 * lot) * lot
+
+
+def balance(payload: AccountPayload) -> Balance:
+    return Balance(payload.currency, free=amount(payload.available_balance.value), held=amount(payload.hold.value))
 
 
 # ── products ────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -6,7 +6,7 @@ in all, and names no trade: those are read back. Heartbeats come every second, w
 message that was lost.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -34,7 +34,7 @@ class _Envelope(msgspec.Struct, frozen=True):
 
 
 class _UserEvent(msgspec.Struct, frozen=True):
-    orders: tuple[payloads.UpdatePayload, ...] | None = None
+    orders: tuple[msgspec.Raw, ...] | None = None
 
 
 class _SubscriptionsEvent(msgspec.Struct, frozen=True):
@@ -44,9 +44,7 @@ class _SubscriptionsEvent(msgspec.Struct, frozen=True):
 class UserStream(StreamSession):
     """One connection's. *token* makes a token for one message at an instant; *seen* is told of every order."""
 
-    def __init__(
-        self, token: Callable[[int], str], symbol: Symbols, seen: Callable[[Sequence[OrderSeen]], None]
-    ) -> None:
+    def __init__(self, token: Callable[[int], str], symbol: Symbols, seen: Callable[[OrderSeen], None]) -> None:
         self._token = token
         self._symbol = symbol
         self._seen = seen
@@ -89,14 +87,26 @@ class UserStream(StreamSession):
         return (StreamEvent(StreamSignal.SUBSCRIBED if self._subscribed else StreamSignal.OTHER),)
 
     def _updates(self, events: msgspec.Raw) -> tuple[StreamEvent, ...]:
-        listed: tuple[_UserEvent, ...] = decode(events, tuple[_UserEvent, ...])
-        orders = [
-            payloads.update_seen(update, symbol)
-            for event in listed
-            for update in event.orders or ()
-            if (symbol := self._symbol(update.product_id)) is not None
-        ]
-        self._seen(orders)
-        return tuple(
-            StreamEvent(StreamSignal.UPDATE, order=order, trades_due=order.filled_quantity > 0) for order in orders
-        )
+        try:
+            listed: tuple[_UserEvent, ...] = decode(events, tuple[_UserEvent, ...])
+        except Unparsable as error:
+            return (_unclear(error),)
+        told = (self._update(update) for event in listed for update in event.orders or ())
+        return tuple(event for event in told if event is not None)
+
+    def _update(self, raw: msgspec.Raw) -> StreamEvent | None:
+        """None for an order on a product that nothing of ours can be on."""
+        try:
+            update: payloads.UpdatePayload = decode(bytes(raw), payloads.UpdatePayload)
+            symbol = self._symbol(update.product_id)
+            if symbol is None:
+                return None
+            order = payloads.update_seen(update, symbol)
+        except Unparsable as error:
+            return _unclear(error)
+        self._seen(order)
+        return StreamEvent(StreamSignal.UPDATE, order=order, trades_due=order.filled_quantity > 0)
+
+
+def _unclear(error: Unparsable) -> StreamEvent:
+    return StreamEvent(StreamSignal.UNCLEAR, detail=str(error)[:200])

@@ -102,6 +102,26 @@ FILL = {
 }
 
 
+ACCOUNT = {
+    "uuid": "8bfc20d7-f7c6-4422-bf07-8243ca4169fe",
+    "name": "BTC Wallet",
+    "currency": "BTC",
+    "available_balance": {"value": "1.23", "currency": "BTC"},
+    "default": False,
+    "active": True,
+    "type": "ACCOUNT_TYPE_CRYPTO",
+    "ready": True,
+    "hold": {"value": "0.01", "currency": "BTC"},
+}
+DOLLARS = {"available_balance": {"value": "10000.50", "currency": "USD"}, "hold": {"value": "450", "currency": "USD"}}
+ACCOUNTS = {
+    "accounts": [ACCOUNT, ACCOUNT | DOLLARS | {"currency": "USD"}],
+    "has_next": False,
+    "cursor": "",
+    "size": 2,
+}
+
+
 def listed(*orders: object, cursor: str = "") -> HttpResponse:
     return answer(200, {"orders": list(orders), "sequence": "0", "has_next": bool(cursor), "cursor": cursor})
 

@@ -6,6 +6,8 @@ import pytest
 from domain import money
 from domain.messages import Liquidity
 from tests.venue_gateways.coinbase.examples import (
+    ACCOUNT,
+    ACCOUNTS,
     FILL,
     NOW_US,
     ORDER,
@@ -30,6 +32,7 @@ from venue_gateways.venue import (
     OrderState,
     Outcome,
     Place,
+    ReadBalances,
     ReadRules,
     Remedy,
 )
@@ -216,6 +219,22 @@ def test_a_product_that_is_no_longer_listed_still_has_its_orders(adapter):
     adapter.learn(adapter.parse(ReadRules(), answer(200, {"products": [PRODUCT]})).rules)
     assert adapter.parse(ListOpenOrders("account"), listed(ORDER | {"product_id": "ETH-USD"})).orders
     assert adapter.refusal(order(symbol="ETH-USD")) == "UNKNOWN_SYMBOL"
+
+
+# ── balances ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_accounts_go_on_at_their_cursor(adapter):
+    page = adapter.parse(ReadBalances(), answer(200, ACCOUNTS | {"has_next": True, "cursor": "c1"}))
+    assert (page.position, page.more) == ("c1", True)
+    last = adapter.parse(ReadBalances("c1"), answer(200, ACCOUNTS))
+    assert (last.position, last.more) == (None, False)
+
+
+@pytest.mark.parametrize("change", [{"hold": {"value": 0.01}}, {"hold": {"value": "-1"}}, {"hold": None}])
+def test_a_balance_that_can_t_be_understood_spoils_its_page(adapter, change):
+    page = adapter.parse(ReadBalances(), answer(200, {"accounts": [ACCOUNT, ACCOUNT | change]}))
+    assert (page.outcome, page.balances) == (Outcome.UNKNOWN, ())
 
 
 # ── trades ──────────────────────────────────────────────────────────────────────────────────────────────────────────

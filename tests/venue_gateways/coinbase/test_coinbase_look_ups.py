@@ -24,8 +24,10 @@ from venue_gateways.coinbase import Coinbase
 from venue_gateways.coinbase.adapter import Search
 from venue_gateways.venue import (
     Answer,
+    Cancel,
     Finding,
     FindOrder,
+    ListOpenOrders,
     OrderState,
     Outcome,
     Place,
@@ -102,6 +104,19 @@ def test_an_order_that_has_traded_is_found_with_all_pages_of_its_trades(adapter)
     assert all(call.venue_order_id == THEIRS for call in asked[1:])
 
 
+def test_trades_that_never_end_are_given_up(adapter):
+    traded = ORDER | {"status": "FILLED", "filled_size": "0.01"}
+    finding, asked = look_up(adapter, listed(traded), *[fills(at(1), cursor="c1")] * 400)
+    assert finding == Finding(usable=False)
+    assert len(asked) == 401
+
+
+def test_somebody_else_s_order_without_a_name_is_not_remembered(adapter):
+    adapter.parse(ListOpenOrders("account"), listed(ORDER | {"client_order_id": ""}))
+    with pytest.raises(ValueError, match="looked up"):
+        adapter.build(Cancel(order(client_order_id="")), NOW_US)
+
+
 def test_an_order_whose_trades_can_t_be_read_is_not_told_half(adapter):
     traded = ORDER | {"status": "FILLED", "filled_size": "0.01"}
     assert look_up(adapter, listed(traded), answer(503, b""))[0] == Finding(usable=False)
@@ -144,7 +159,7 @@ def test_the_clock_is_read(adapter):
 
 
 def test_what_is_remembered_is_bounded():
-    from venue_gateways.coinbase.memory import Memory
+    from venue_gateways.memory import Memory
 
     memory = Memory(2)
     for key in ("a", "b", "a", "c"):

@@ -35,7 +35,7 @@ def session(adapter: Coinbase) -> StreamSession:
 
 def message(number: int, channel: str, *events: object, **fields: object) -> bytes:
     envelope = {"channel": channel, "client_id": "", "timestamp": "2024-01-15T10:30:00.0Z", "sequence_num": number}
-    return msgspec.json.encode(envelope | {"events": list(events)} | fields)
+    return msgspec.json.encode(envelope | {"events": events} | fields)
 
 
 def user(number: int, *updates: object, kind: str = "update") -> bytes:
@@ -190,10 +190,27 @@ def test_a_message_whose_number_can_t_be_read_makes_the_next_one_a_gap(session):
     assert signals(session, beat(2)) == [StreamSignal.GAP]
 
 
-def test_an_update_that_can_t_be_understood_spoils_only_itself(session):
-    with pytest.raises(Unparsable):
-        session.events(user(0, UPDATE | {"status": "HALF_FILLED"}))
-    assert signals(session, user(1, UPDATE)) == [StreamSignal.UPDATE]
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"status": "HALF_FILLED"},
+        {"status": "UNKNOWN_ORDER_STATUS"},
+        {"cumulative_quantity": 0.1},
+        {"cumulative_quantity": "-1"},
+        {"order_id": None},
+        {"product_id": 7},
+    ],
+)
+def test_an_update_that_can_t_be_understood_makes_everything_be_looked_at(session, change):
+    unclear, update = session.events(user(0, UPDATE | change, UPDATE))
+    assert (unclear.signal, unclear.order) == (StreamSignal.UNCLEAR, None)
+    assert update.signal is StreamSignal.UPDATE
+
+
+@pytest.mark.parametrize("events", [{}, [5], [{"orders": 5}], [{"orders": [5]}], [{"orders": [{}]}]])
+def test_a_message_of_the_user_channel_that_can_t_be_understood_does_so_too(session, events):
+    (event,) = session.events(message(0, "user", events=events))
+    assert event.signal is StreamSignal.UNCLEAR
 
 
 @pytest.mark.parametrize(
@@ -207,11 +224,6 @@ def test_an_update_that_can_t_be_understood_spoils_only_itself(session):
         b"{}",
         b'{"channel":"user","sequence_num":"1","events":[]}',
         b'{"channel":"user","sequence_num":null,"events":[]}',
-        b'{"channel":"user","sequence_num":0,"events":{}}',
-        user(0, UPDATE | {"cumulative_quantity": 0.1}),
-        user(0, UPDATE | {"cumulative_quantity": "-1"}),
-        user(0, UPDATE | {"order_id": None}),
-        user(0, {}),
         message(0, "subscriptions", {}),
     ],
 )

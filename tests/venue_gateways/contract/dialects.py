@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from domain import money
 from domain.messages import VenueRequest
 from tests.venue_gateways.binance import examples as binance
 from tests.venue_gateways.coinbase import examples as coinbase
@@ -18,6 +19,7 @@ from venue_gateways.coinbase.adapter import Search
 from venue_gateways.kraken.calls import FindClosed, FindOpen, FindTrades
 from venue_gateways.venue import (
     Adapter,
+    Balance,
     Call,
     Cancel,
     FindOrder,
@@ -27,6 +29,7 @@ from venue_gateways.venue import (
     ListTrades,
     Outcome,
     Place,
+    ReadBalances,
     ReadClock,
     ReadRules,
     ReadStreamToken,
@@ -38,8 +41,9 @@ Path = tuple[str | int, ...]
 
 class Dialect(msgspec.Struct, frozen=True):
     """*succeeds* has each call with its answer when all is well; the order in it is open, and *client_order_id* is its
-    name. *amounts* and *status* are where the answer to *found* has them; *nowhere* are the answers to what a look-up
-    asks, for an order that isn't there. *messages* are a connection's private stream from its beginning.
+    name. *balances* is what the account has; *amounts* and *status* are where the answer to *found* has them;
+    *nowhere* are the answers to what a look-up asks, for an order that isn't there. *messages* are a connection's
+    private stream from its beginning.
     """
 
     adapter: Callable[[], Adapter]
@@ -53,6 +57,7 @@ class Dialect(msgspec.Struct, frozen=True):
     found: FindOrder
     not_found: HttpResponse
     not_open: HttpResponse
+    balances: tuple[Balance, ...]
     amounts: tuple[Path, ...]
     status: Path
     nowhere: Mapping[type[Call], HttpResponse]
@@ -99,6 +104,9 @@ BINANCE = Dialect(
         ListOpenOrders("BTC-USD"): binance.answer(200, [binance.ORDER]),
         ReadRules(): binance.answer(200, binance.RULES),
         ReadClock(): binance.answer(200, {"serverTime": 1499827319559}),
+        ReadBalances(): binance.answer(
+            200, {"balances": [{"asset": "BTC", "free": "4723846.89208129", "locked": "0.5"}], "canTrade": True}
+        ),
         ReadUsage(): binance.answer(200, [binance.RULES["rateLimits"][1] | {"count": 7}]),
     },
     rejected=(binance.error(-2010, "Account has insufficient balance for requested action."), "INSUFFICIENT_FUNDS"),
@@ -107,6 +115,7 @@ BINANCE = Dialect(
     found=_BINANCE_FOUND,
     not_found=binance.error(-2013, "Order does not exist."),
     not_open=binance.error(-2011, "Unknown order sent."),
+    balances=(Balance("BTC", money.parse("4723846.89208129"), money.parse("0.5")),),
     amounts=(("executedQty",),),
     status=("status",),
     nowhere={FindOrder: binance.error(-2013, "Order does not exist.")},
@@ -147,6 +156,13 @@ KRAKEN = Dialect(
         ListTrades("account"): kraken.answer({"trades": {_KRAKEN_TRADE: kraken.TRADE}, "count": 1}),
         ListOrders("account"): kraken.closed(kraken.ORDER | {"status": "closed"}),
         ListOpenOrders("account"): kraken.answer({"open": {kraken.TXID: kraken.ORDER}}),
+        ReadBalances(): kraken.answer(
+            {
+                "ZUSD": {"balance": "25435.21", "hold_trade": "8249.76"},
+                "XXBT": {"balance": "1.2435", "hold_trade": "0.8423"},
+                "ZORA": {"balance": "1", "hold_trade": "0"},
+            }
+        ),
         ReadRules(): kraken.answer(kraken.PAIRS),
         ReadClock(): kraken.answer({"unixtime": 1688669448}),
         ReadStreamToken(): kraken.answer({"token": "1Dwc4l", "expires": 900}),
@@ -157,6 +173,11 @@ KRAKEN = Dialect(
     found=_KRAKEN_FOUND,
     not_found=kraken.error("EOrder:Unknown order"),
     not_open=kraken.error("EOrder:Unknown order"),
+    balances=(
+        Balance("USD", money.parse("17185.45"), money.parse("8249.76")),
+        Balance("BTC", money.parse("0.4012"), money.parse("0.8423")),
+        Balance("ZORA", money.ONE, 0),
+    ),
     amounts=(("result", kraken.TXID, "vol_exec"),),
     status=("result", kraken.TXID, "status"),
     nowhere={FindOpen: kraken.answer({"open": {}}), FindClosed: kraken.closed()},
@@ -194,6 +215,7 @@ COINBASE = Dialect(
         ListTrades("account"): coinbase.fills(coinbase.FILL),
         ListOrders("account"): coinbase.listed(coinbase.ORDER),
         ListOpenOrders("account"): coinbase.listed(coinbase.ORDER),
+        ReadBalances(): coinbase.answer(200, coinbase.ACCOUNTS),
         ReadRules(): coinbase.answer(200, coinbase.RULES),
         ReadClock(): coinbase.answer(
             200, {"iso": "2024", "epochSeconds": "1705314600", "epochMillis": "1705314600123"}
@@ -205,6 +227,10 @@ COINBASE = Dialect(
     found=_COINBASE_FOUND,
     not_found=coinbase.answer(404, {"error": "NOT_FOUND", "message": "order with this orderID was not found"}),
     not_open=coinbase.canceled(success=False, reason="UNKNOWN_CANCEL_ORDER"),
+    balances=(
+        Balance("BTC", money.parse("1.23"), money.parse("0.01")),
+        Balance("USD", money.parse("10000.5"), money.parse("450")),
+    ),
     amounts=(("order", "filled_size"),),
     status=("order", "status"),
     nowhere={Search: coinbase.listed()},

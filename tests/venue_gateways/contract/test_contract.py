@@ -20,6 +20,7 @@ from venue_gateways.venue import (
     OrderState,
     Outcome,
     Place,
+    ReadBalances,
     ReadClock,
     ReadRules,
     ReadStreamToken,
@@ -197,6 +198,7 @@ def test_all_is_well_with_what_the_documents_show(dialect, call):
     assert bool(found.token) == isinstance(call, ReadStreamToken)
     assert bool(found.trades) or not isinstance(call, ListTrades)
     assert bool(found.orders) or not isinstance(call, ListOpenOrders)
+    assert found.balances == (dialect.balances if isinstance(call, ReadBalances) else ())
 
 
 @calls
