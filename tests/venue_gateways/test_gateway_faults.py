@@ -255,3 +255,29 @@ def test_while_the_venue_is_gone_placements_wait_for_their_deadline_and_the_rest
     refused = rig.expect("kept", ReportKind.CANCEL_REJECTED)[-1]  # the venue has forgotten its orders
     assert refused.reason == "ORDER_NOT_FOUND"
     assert rig.order_id("mortal") not in rig.placed()
+
+
+def test_the_call_after_a_rotation_is_signed_with_the_new_key(rig):
+    made = rig()
+    path = made.var / "credentials.toml"
+    right = made.simulator.credentials.read_text()
+    secret = right.split('secret = "')[1].split('"')[0]
+
+    def put(text: str) -> None:
+        new = path.with_suffix(".new")
+        new.write_text(text)
+        new.chmod(0o400)
+        new.replace(path)
+
+    put(right)
+    made.start_gateway(credentials=str(path))
+    made.wait_for_log("venue_ready")
+    put("no TOML")
+    made.wait_for_log("credentials_unusable")
+    made.send(made.place("before"))
+    made.expect("before", ReportKind.ACKNOWLEDGED)
+    put(right.replace(secret, "another-secret"))
+    made.wait_for_log("credentials_renewed")
+    made.send(made.place("after"))
+    (refused,) = made.expect("after", ReportKind.REJECTED)
+    assert refused.reason == "INVALID_SIGNATURE"
