@@ -203,7 +203,7 @@ _COINBASE_UPDATE = {
     "reject_reason": "",
 }
 COINBASE = Dialect(
-    adapter=coinbase.adapter,
+    adapter=lambda: coinbase.adapter(self_trade_prevention_id="1"),
     order=coinbase.order,
     client_order_id=coinbase.OURS,
     venue_order_id=coinbase.THEIRS,
