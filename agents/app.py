@@ -40,7 +40,9 @@ def open_books(app: faust.App, settings: Settings, rules: Rulebook) -> Books:
         balances=Table(app, topics.BALANCES_CHANGELOG, rows=BalanceRows),
         answers=Table(app, topics.ANSWERS_CHANGELOG, rows=AnswerRows),
         rules=rules,
-        policy=desk.policy(settings.unknown_bound_s, settings.order_retention_s, settings.answer_retention_s),
+        policy=desk.policy(
+            settings.unknown_bound_s, settings.order_retention_s, settings.answer_retention_s, settings.unknown_bounds_s
+        ),
     )
 
 

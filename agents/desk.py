@@ -1,6 +1,6 @@
 """What the agents share: the tables of a partition, and the way of a decision into tables and topics."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final, TypeVar
 
 from agents import metrics
@@ -152,11 +152,17 @@ class Books:
         return self.orders, self.balances, self.answers
 
 
-def policy(unknown_bound_s: float, order_retention_s: int, answer_retention_s: int) -> Policy:
+def policy(
+    unknown_bound_s: float,
+    order_retention_s: int,
+    answer_retention_s: int,
+    unknown_bounds_s: Mapping[str, float] | None = None,
+) -> Policy:
     """The policy that settings in seconds ask for."""
     second = decision.SECOND_US
     return Policy(
         unknown_bound_us=int(unknown_bound_s * second),
+        unknown_bounds_us={venue: int(bound_s * second) for venue, bound_s in (unknown_bounds_s or {}).items()},
         order_retention_us=order_retention_s * second,
         answer_retention_us=answer_retention_s * second,
     )

@@ -1,5 +1,6 @@
 """What one input record causes: changed orders, events, journal entries and venue requests, as they happen."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from msgspec.structs import replace
@@ -43,8 +44,9 @@ class Policy(Message, frozen=True):
     """How long things are waited for and remembered, in microseconds.
 
     *unknown_bound_us*: after it, a venue can no longer execute what it may have been sent (Binance: recvWindow and ten
-    seconds of its own). *patience_us*: how long an answer may take before the venue is asked. *looks_min*: how many
-    look-ups must find nothing, past the bound, before nothing counts as proof.
+    seconds of its own); *unknown_bounds_us* has those of venues that take longer. *patience_us*: how long an answer may
+    take before the venue is asked. *looks_min*: how many look-ups must find nothing, past the bound, before nothing
+    counts as proof.
     """
 
     unknown_bound_us: int = 16 * SECOND_US
@@ -55,6 +57,11 @@ class Policy(Message, frozen=True):
     look_interval_us: int = 2 * SECOND_US
     look_interval_us_max: int = 30 * SECOND_US
     looks_min: int = 3
+    unknown_bounds_us: Mapping[str, int] = {}
+
+    def unknown_bound(self, venue: str) -> int:
+        """That of *venue*, which may be one of several accounts at it (``binance.hedge``)."""
+        return self.unknown_bounds_us.get(venue.partition(".")[0], self.unknown_bound_us)
 
 
 class DeadInput(Message, frozen=True):

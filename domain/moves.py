@@ -67,7 +67,7 @@ def _next_look(policy: Policy, order: Order, now: int) -> int:
     the others of the quorum follow soon.
     """
     since = order.unknown_since or order.updated_at
-    due, bound = now + _look_interval(policy, now - since), since + policy.unknown_bound_us
+    due, bound = now + _look_interval(policy, now - since), since + policy.unknown_bound(order.venue)
     if order.status is UNKNOWN and now < bound:
         return min(due, bound)
     if order.status is UNKNOWN and order.looks:

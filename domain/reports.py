@@ -207,7 +207,7 @@ def _not_found(d: Decision, report: VenueReport, order: Order) -> Order | None:
     if order.status is not UNKNOWN:
         status = after(order.status, Trigger.OUTCOME_LOST)
         return None if status is None else _lost(d, replace(order, status=status), report)
-    if asked_at < (order.unknown_since or order.updated_at) + d.policy.unknown_bound_us:
+    if asked_at < (order.unknown_since or order.updated_at) + d.policy.unknown_bound(order.venue):
         return None
     order = replace(order, looks=order.looks + 1, updated_at=d.cause.now)
     return order if order.looks < d.policy.looks_min else _never_placed(d, order)

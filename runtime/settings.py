@@ -6,6 +6,7 @@ that exists; a secret shows as ``**********`` wherever settings are printed.
 """
 
 import difflib
+import json
 import os
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -72,6 +73,9 @@ class Settings(BaseSettings):
         16.0,
         ge=0,
         description="after this long the venue can no longer execute what it was sent (recvWindow + 10 s + margin)",
+    )
+    unknown_bounds_s: dict[str, Annotated[float, Field(ge=0)]] = Field(
+        {"coinbase": 36.0}, description="the same, of venues that may take longer"
     )
 
     # gateways
@@ -156,10 +160,16 @@ def variable(name: str) -> str:
 def environment(settings: Settings) -> dict[str, str]:
     """Variables that give another process these settings, secrets included."""
     return {
-        variable(name): value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+        variable(name): _text(value)
         for name in settings.model_fields_set
         if (value := getattr(settings, name)) is not None
     }
+
+
+def _text(value: object) -> str:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    return json.dumps(value) if isinstance(value, dict) else str(value)
 
 
 def _explain(fault: ErrorDetails) -> str:

@@ -35,7 +35,7 @@ from domain.state import AfterCancel, Order
 
 NOW = 1_700_000_000 * SECOND_US
 PARTITION = 3
-POLICY = Policy()
+POLICY = Policy(unknown_bounds_us={"slow": 40 * SECOND_US})
 AMOUNTS = frozenset(
     {"quantity", "price", "stop_price", "max_cost", "amount", "reserved", "amend_quantity", "amend_price"}
     | {"filled_quantity", "filled_cost", "attempt_filled", "attempt_cumulative", "cumulative_quantity"}

@@ -76,7 +76,15 @@ def keys(name: str, settings: Settings) -> Credentials:
 
 def adapter(name: str, settings: Settings, found: Credentials | None = None) -> Adapter:
     """That of *name*'s account, whose credentials were *found* or are read now. Raises SettingsError."""
-    return find(name).make(name, found or keys(name, settings), settings)
+    made = find(name).make(name, found or keys(name, settings), settings)
+    late_s = made.traits.late_us / 1_000_000
+    venue = name.partition(".")[0]
+    if settings.unknown_bounds_s.get(venue, settings.unknown_bound_s) < late_s:
+        raise SettingsError(
+            f"{name} may execute an order up to {late_s:g} s after it was signed: set unknown_bounds_s of {venue} to "
+            "that or more, for workers and gateways alike"
+        )
+    return made
 
 
 def addresses(name: str, settings: Settings) -> tuple[str, str]:

@@ -253,6 +253,13 @@ def test_a_look_asked_before_the_bound_proves_nothing_however_late_it_is_told():
     assert operations(look(order, NOW + BOUND, NOW + 100 * BOUND)) == ["PLACE"]
 
 
+@pytest.mark.parametrize("venue", ["slow", "slow.hedge"])
+def test_a_venue_that_may_take_longer_is_given_longer(venue):
+    order, longer = an_order(venue=venue, status=UNKNOWN, unknown_since=NOW, updated_at=NOW), 40 * SECOND_US
+    assert untouched(look(order, NOW + longer - 1, NOW + 100 * longer))
+    assert stored(look(order, NOW + longer, NOW + 100 * longer)).looks == 1
+
+
 def test_a_look_that_is_told_twice_is_one_look():
     order = an_order(status=UNKNOWN, unknown_since=NOW, updated_at=NOW)
     order = stored(look(order, NOW + BOUND, NOW + BOUND + 5))

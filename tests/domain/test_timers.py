@@ -80,6 +80,11 @@ def test_an_unknown_order_is_looked_for_at_the_bound_and_then_soon_until_there_i
     assert next_timer(replace(order, looks=1), NOW + 10 * bound) == POLICY.look_interval_us
 
 
+def test_an_order_at_a_venue_that_may_take_longer_is_looked_for_at_that_bound():
+    order = an_order(venue="slow", status=UNKNOWN, unknown_since=NOW)
+    assert next_timer(order, NOW + 39 * SECOND_US) == SECOND_US
+
+
 def test_the_end_of_an_orders_life_is_a_timer():
     assert next_timer(good_till(NOW + 5)) == 5
     assert next_timer(good_till(NOW + 5, status=PENDING_SUBMISSION, updated_at=NOW)) == 5

@@ -77,7 +77,9 @@ def test_settings_are_frozen():
 
 def test_another_process_gets_the_same_settings_through_its_environment(file, tmp_path, monkeypatch):
     file.write_text("partitions = 3\n")
-    settings = load(var=tmp_path, clickhouse_password="hunter2", sasl_mechanism=None, cancel_share=0.5)
+    settings = load(
+        var=tmp_path, clickhouse_password="hunter2", sasl_mechanism=None, cancel_share=0.5, unknown_bounds_s={"x": 7}
+    )
     monkeypatch.delenv(FILE_VARIABLE)
     for name, value in module.environment(settings).items():
         monkeypatch.setenv(name, value)

@@ -58,7 +58,9 @@ def tables() -> list[Any]:
 
 
 def books(made: list[Any], rules: Rulebook, settings: Settings) -> Books:
-    policy = desk.policy(settings.unknown_bound_s, settings.order_retention_s, settings.answer_retention_s)
+    policy = desk.policy(
+        settings.unknown_bound_s, settings.order_retention_s, settings.answer_retention_s, settings.unknown_bounds_s
+    )
     return Books(*made, rules=rules, policy=policy)
 
 

@@ -4,6 +4,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, SECP384R1, generate_private_key
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from pydantic import SecretStr
 
 from runtime.settings import Settings, SettingsError
 from venue_gateways import credentials, keystore, venues
@@ -152,3 +153,20 @@ def test_a_venue_without_an_address_of_its_own_needs_one():
     named = Settings(venue_url="http://127.0.0.1:1", venue_stream_url="ws://127.0.0.1:1")
     assert venues.addresses("simulated", named) == ("http://127.0.0.1:1", "ws://127.0.0.1:1")
     assert venues.addresses("binance", Settings())[0] == "https://api.binance.com"
+
+
+@pytest.mark.parametrize(
+    ("name", "bounds"),
+    [
+        ("binance", {"unknown_bound_s": 14.9}),
+        ("binance.hedge", {"unknown_bounds_s": {"binance": 14.9}}),
+        ("binance", {"receive_window_ms": 7_000}),
+    ],
+)
+def test_a_venue_that_may_take_longer_than_is_waited_for_is_not_traded_at(name, bounds):
+    found = credentials.Credentials(SecretStr("k"), SecretStr("hush-hush"))
+    with pytest.raises(
+        SettingsError, match=f"{name} may execute an order up to 1[57] s after .* unknown_bounds_s of binance"
+    ):
+        venues.adapter(name, Settings(**bounds), found)
+    assert venues.adapter(name, Settings(), found).name == name
