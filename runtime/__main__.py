@@ -84,6 +84,11 @@ def _since(text: str) -> int:
     return instant_us(text, datetime.now(UTC))
 
 
+def _named(venues: str) -> tuple[str, ...]:
+    """The names in a list of *venues*, each once."""
+    return tuple(dict.fromkeys(name.strip() for name in venues.split(",") if name.strip()))
+
+
 ReasonOption = Annotated[str | None, typer.Option(help="Only this reason, such as TRUNCATED.")]
 StageOption = Annotated[str | None, typer.Option(help="Only what this process or step could not take: agents, …")]
 TopicOption = Annotated[str | None, typer.Option(help="Only records of this topic.")]
@@ -91,15 +96,18 @@ SinceOption = Annotated[
     int | None, typer.Option(parser=_since, metavar="TIME", help="Only later ones: ISO 8601, or like 90m, 2h, 7d ago.")
 ]
 UserOption = Annotated[str | None, typer.Option(help="Only records whose key or user_id is this.")]
+VenuesOption = Annotated[str, typer.Option(metavar="VENUE,…", help="Simulate binance, coinbase, kraken or some.")]
 PortOption = Annotated[int, typer.Option(min=0, max=65_535, help="TCP port on 127.0.0.1; 0: any free one.")]
 
 
 @app.command()
 def demo(
-    commands: Annotated[int, typer.Option(min=1, help="Order commands to send.")] = 20_000,
-    users: Annotated[int, typer.Option(min=1, help="Users to send them for.")] = 1_000,
-    rate: Annotated[float, typer.Option(min=1.0, help="Commands a second, on average.")] = 650.0,
+    commands: Annotated[int | None, typer.Option(min=1, help="Order commands: 20000; 1000 with --venues.")] = None,
+    users: Annotated[int | None, typer.Option(min=1, help="Users to send them for: 1000; 100.")] = None,
+    rate: Annotated[float | None, typer.Option(min=1.0, help="Commands a second, on average: 650; 20.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the commands and of the market.")] = 1,
+    venues: VenuesOption = "",
+    saturate: Annotated[float, typer.Option(min=0.0, help="Seconds of asking --venues for too much.")] = 42.0,
     kill: Annotated[bool, typer.Option("--kill", help="Kill workers, gateway and sink while it runs.")] = False,
     keep: Annotated[bool, typer.Option("--keep", help="Leave everything running afterwards.")] = False,
 ) -> None:
@@ -107,7 +115,8 @@ def demo(
 
     Writes var/demo/summary.json and var/demo/report.html. Exits with 1 if a single check fails.
     """
-    _run("demo", commands=commands, users=users, rate=rate, seed=seed, kill=kill, keep=keep)
+    size = {"commands": commands, "users": users, "rate": rate, "seed": seed}
+    _run("demo", **size, venues=_named(venues), saturate=saturate, kill=kill, keep=keep)
 
 
 @app.command()
@@ -142,16 +151,18 @@ def soak(
 @app.command()
 def up(
     workers: Annotated[int, typer.Option(min=1, max=64, help="Order worker processes.")] = 2,
+    venues: VenuesOption = "",
     broker_port: PortOption = 0,
     clickhouse_port: PortOption = 0,
     simulator_port: PortOption = 0,
 ) -> None:
     """Run everything on this machine and keep it running.
 
-    Broker, topics, simulated venue, ClickHouse, workers, gateway and sink; restarts what dies. var/endpoints.json says
+    Broker, topics, simulated venues, ClickHouse, workers, gateways, sink; restarts what dies. var/endpoints.json says
     where they answer, var/log/ has a log of each. Ctrl-C stops all.
     """
-    _run("up", workers=workers, broker_port=broker_port, clickhouse_port=clickhouse_port, simulator_port=simulator_port)
+    ports = {"broker_port": broker_port, "clickhouse_port": clickhouse_port, "simulator_port": simulator_port}
+    _run("up", workers=workers, venues=_named(venues), **ports)
 
 
 @app.command()

@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from typing_extensions import override
@@ -12,32 +12,32 @@ from typing_extensions import override
 from runtime.demo.summary import Kill
 
 ROUNDS: Final = 3
-#: Who is killed in turn. The second and third time another worker may be hit: each owns half of the partitions.
-VICTIMS: Final = (
-    "worker-0",
-    "gateway-simulated",
-    "sink",
-    "worker-1",
-    "gateway-simulated",
-    "sink",
-    "worker-0",
-    "gateway-simulated",
-    "sink",
-)
+#: Each owns half of the partitions.
+WORKERS: Final = ("worker-0", "worker-1")
 FROM_SHARE: Final = 0.1
 TO_SHARE: Final = 0.9
 #: Who is being restarted when its turn comes is waited for at most this long.
 PATIENCE_S: Final = 20.0
 
 
-class Killer(threading.Thread):
-    """Kills each of VICTIMS within *duration_s*. *alive* gives the process IDs of who is ready, by name."""
+def victims(venues: Sequence[str]) -> list[str]:
+    """Who is killed in turn, in ROUNDS rounds: one of the workers, one of the gateways, and the sink."""
+    return [
+        name
+        for number in range(ROUNDS)
+        for name in (WORKERS[number % len(WORKERS)], f"gateway-{venues[number % len(venues)]}", "sink")
+    ]
 
-    def __init__(self, duration_s: float, alive: Callable[[], Mapping[str, int]]) -> None:
+
+class Killer(threading.Thread):
+    """Kills the victims of a run on *venues* within *duration_s*. *alive* tells the process IDs of who is ready."""
+
+    def __init__(self, duration_s: float, alive: Callable[[], Mapping[str, int]], venues: Sequence[str]) -> None:
         super().__init__(name="killer", daemon=True)
         self.kills: list[Kill] = []
         self._duration_s = duration_s
         self._alive = alive
+        self._victims = victims(venues)
         self._stopping = threading.Event()
 
     def stop(self) -> None:
@@ -47,8 +47,8 @@ class Killer(threading.Thread):
     @override
     def run(self) -> None:
         began_s = time.monotonic()
-        for number, victim in enumerate(VICTIMS):
-            share = FROM_SHARE + (TO_SHARE - FROM_SHARE) * number / (len(VICTIMS) - 1)
+        for number, victim in enumerate(self._victims):
+            share = FROM_SHARE + (TO_SHARE - FROM_SHARE) * number / (len(self._victims) - 1)
             if self._stopping.wait(began_s + share * self._duration_s - time.monotonic()):
                 return
             self._kill(victim)

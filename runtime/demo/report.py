@@ -9,7 +9,7 @@ import msgspec
 
 from runtime.demo import plots
 from runtime.demo.plots import Course
-from runtime.demo.summary import STAGES, Summary
+from runtime.demo.summary import STAGES, Summary, VenueFigures
 from runtime.trial import page
 from runtime.trial.oracle.evidence import Balances, Check
 
@@ -36,6 +36,7 @@ class Material(msgspec.Struct, frozen=True):
 
 BODY: Final = Template("""\
 <div class="cards">$cards</div>
+$venues
 <section><h2>Throughput</h2><p>What happened in each second.</p>$throughput</section>
 <section><h2>Latency</h2><p>$stages</p>$latency$percentiles</section>
 <div class="two">
@@ -56,6 +57,7 @@ def render(material: Material) -> str:
     imbalances = sorted({*summary.ledger_imbalance.values()}) or ["0"]
     body = BODY.substitute(
         cards=page.cards(_figures(summary)),
+        venues=_venues(summary) if len(summary.venues) > 1 else "",
         throughput=plots.throughput(material.course),
         stages=stages,
         latency=plots.latency(material.latencies_us),
@@ -90,6 +92,26 @@ def _figures(summary: Summary) -> dict[str, str]:
         "rows in ClickHouse": f"{summary.clickhouse_rows:,}",
         "of them twice": f"{summary.clickhouse_duplicates:,}",
     }
+
+
+def _venues(summary: Summary) -> str:
+    rows = [[name, *_venue(found)] for name, found in summary.venues.items()]
+    heads = ["venue", "orders", "fills", "refused as too many", "limit", "allowed", "used", "share"]
+    lead = "By their own journals; limits as they count them, while each was asked for more than it allows."
+    return f"<section><h2>Venues</h2><p>{lead}</p>{page.table(heads, rows)}</section>"
+
+
+def _venue(found: VenueFigures) -> list[str]:
+    counts = [f"{count:,}" for count in (found.orders, found.fills, found.rate_limited)]
+    if found.limit is None:
+        return [*counts, "", "", "", ""]
+    return [
+        *counts,
+        escape(found.limit),
+        f"{found.limit_allowed:,g}",
+        f"{found.limit_used:,g}",
+        f"{found.rate_limit_used:.1%}",
+    ]
 
 
 def _percentiles(summary: Summary) -> str:

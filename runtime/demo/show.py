@@ -8,7 +8,7 @@ from rich.panel import Panel
 from rich.table import Table
 
 from runtime.demo.report import Query
-from runtime.demo.summary import STAGES, Summary
+from runtime.demo.summary import STAGES, Summary, VenueFigures
 from runtime.trial.oracle.evidence import Check
 
 FAULTS_SHOWN = 3
@@ -49,11 +49,22 @@ def _headline(summary: Summary) -> RenderableType:
     rows.add_row(
         "ledger", f"off by {imbalances}" if imbalances else f"balances in {', '.join(summary.ledger_imbalance)}"
     )
+    if len(summary.venues) > 1:
+        for venue, found in summary.venues.items():
+            rows.add_row(venue, venue_line(found))
     rows.add_row("ClickHouse", f"{summary.clickhouse_rows:,} rows, {summary.clickhouse_duplicates} of them twice")
     if summary.kills:
         rows.add_row("killed", ", ".join(f"{process} × {count}" for process, count in summary.kills.items()))
     rows.add_row("took", ", ".join(f"{name} {seconds:.1f} s" for name, seconds in summary.seconds.items()))
     return Panel(rows, title="fillstream demo", title_align="left", expand=False)
+
+
+def venue_line(found: VenueFigures) -> str:
+    """One venue's figures."""
+    line = f"{found.orders:,} orders, {found.fills:,} fills, {found.rate_limited:,} requests too many"
+    if found.limit is None:
+        return line
+    return f"{line}; {found.limit}: {found.limit_used:,g} of {found.limit_allowed:,g} used, {found.rate_limit_used:.1%}"
 
 
 def _side_by_side(*parts: RenderableType) -> RenderableType:

@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from runtime.demo.saturation import Usage
 from runtime.trial.oracle import clickhouse, ledger
 from runtime.trial.oracle.evidence import ORDER_EVENTS, Check, Evidence
 from runtime.trial.watch import Mirror
@@ -51,6 +52,21 @@ class Timing(msgspec.Struct, frozen=True):
     seconds: Mapping[str, float]
 
 
+class VenueFigures(msgspec.Struct, frozen=True):
+    """What one venue's journal has, and how much of its published rate was used while it was asked for too much.
+
+    *rate_limited* counts requests that it refused for their number; *limit* is what was used up, None if nobody tried.
+    """
+
+    orders: int
+    fills: int
+    rate_limited: int
+    limit: str | None = None
+    limit_allowed: float | None = None
+    limit_used: float | None = None
+    rate_limit_used: float | None = None
+
+
 class Summary(msgspec.Struct, frozen=True):
     """``summary.json``, field for field."""
 
@@ -63,6 +79,8 @@ class Summary(msgspec.Struct, frozen=True):
     venue_orders: int
     venue_orders_sent_twice: int
     venue_fills: int
+    venue_rate_limited: int
+    venues: Mapping[str, VenueFigures]
     fill_mismatches: int
     ledger_imbalance: Mapping[str, str]
     clickhouse_events: int
@@ -84,6 +102,7 @@ def summarise(
     latencies_us: Mapping[str, Sequence[int]],
     timing: Timing,
     kills: Sequence[Kill],
+    usage: Mapping[str, Usage],
     seed: int,
 ) -> Summary:
     """The figures of a run that *checks* have judged."""
@@ -101,6 +120,8 @@ def summarise(
         venue_orders=sum(map(len, evidence.venue_orders.values())),
         venue_orders_sent_twice=sum(len(lines) - 1 for lines in evidence.venue_orders.values()),
         venue_fills=len(evidence.lines("fill")),
+        venue_rate_limited=len(evidence.lines("request_refused")),
+        venues=of_venues(evidence, usage),
         fill_mismatches=sum(len(check.faults) for check in checks if check.name in mismatches),
         ledger_imbalance=ledger.imbalance(evidence),
         clickhouse_events=sum(len(rows) for at, rows in evidence.rows.offsets.items() if at[0] == ORDER_EVENTS),
@@ -114,6 +135,22 @@ def summarise(
         checks={check.name: check.holds for check in checks},
         faults={check.name: _told(check.faults) for check in checks if not check.holds},
     )
+
+
+def of_venues(evidence: Evidence, usage: Mapping[str, Usage]) -> dict[str, VenueFigures]:
+    """The figures of each venue that has accepted, or refused, anything."""
+    counts: dict[str, Counter[str]] = {}
+    for line in evidence.journal:
+        counts.setdefault(line["venue"], Counter())[line["event"]] += 1
+    return {
+        venue: VenueFigures(
+            found["order_accepted"],
+            found["fill"],
+            found["request_refused"],
+            *((one.limit, one.allowed, one.used, round(one.share, 4)) if (one := usage.get(venue)) else ()),
+        )
+        for venue, found in sorted(counts.items())
+    }
 
 
 def latencies(evidence: Evidence, mirror: Mirror) -> dict[str, list[int]]:

@@ -4,6 +4,7 @@ import io
 import json
 from xml.etree import ElementTree as ET
 
+import msgspec
 import pytest
 from rich.console import Console
 
@@ -11,7 +12,8 @@ from runtime.demo import report, show, summary
 from runtime.demo.plots import Course
 from runtime.demo.questions import text
 from runtime.demo.report import Material, Query
-from runtime.demo.summary import Kill, Timing
+from runtime.demo.saturation import Usage
+from runtime.demo.summary import Kill, Timing, VenueFigures
 from runtime.trial import progress
 from runtime.trial.oracle.evidence import Check, Evidence, Record, Rows, Tables
 from runtime.trial.plan import Expect, Sent
@@ -45,8 +47,15 @@ def evidence():
     ]
     reports = [record("venue-reports", 0, client_order_id="cid", sent_at=100, received_at=2_100, throttle_wait_us=7)]
     journal = [
-        {"event": "order_accepted", "client_order_id": "cid", "at_us": 1_050_000, "quantity": "1"},
-        {"event": "fill", "client_order_id": "cid", "symbol": "BTC-USD", "trade_id": "1", "at_us": 2_000_000},
+        {"venue": "v", "event": "order_accepted", "client_order_id": "cid", "at_us": 1_050_000, "quantity": "1"},
+        {
+            "venue": "v",
+            "event": "fill",
+            "client_order_id": "cid",
+            "symbol": "BTC-USD",
+            "trade_id": "1",
+            "at_us": 2_000_000,
+        },
     ]
     rows = Rows({("order-events", 0): [0, 1, 2, 3, 3]}, {}, {}, {})
     records = {"order-events": events, "venue-reports": reports}
@@ -69,6 +78,7 @@ def figures(evidence, mirror):
         latencies_us=summary.latencies(evidence, mirror),
         timing=Timing(1_000_000, 3_000_000, {"run": 2.04}),
         kills=[Kill("sink", 1_500_000), Kill("sink", 1_600_000)],
+        usage={"v": Usage("orders", 50, 49)},
         seed=3,
     )
 
@@ -92,6 +102,7 @@ def test_the_figures_are_counted_from_the_evidence(figures):
     assert (figures.clickhouse_events, figures.clickhouse_duplicates) == (5, 1)
     assert figures.commands_per_second == 2.0
     assert figures.kills == {"sink": 2}
+    assert figures.venues == {"v": VenueFigures(1, 1, 0, "orders", 50, 49, 0.98)}
     assert figures.checks == {"all_is_well": True, "nothing_is_wrong": False}
     assert figures.faults == {"nothing_is_wrong": ["<b>this</b> is"]}
 
@@ -99,7 +110,7 @@ def test_the_figures_are_counted_from_the_evidence(figures):
 def test_an_order_that_the_venue_accepted_twice_is_counted(evidence):
     evidence.journal.append(dict(evidence.journal[0]))
     timing = Timing(0, 1_000_000, {})
-    figures = summary.summarise(evidence, CHECKS, latencies_us={}, timing=timing, kills=[], seed=1)
+    figures = summary.summarise(evidence, CHECKS, latencies_us={}, timing=timing, kills=[], usage={}, seed=1)
     assert (figures.venue_orders, figures.venue_orders_sent_twice) == (2, 1)
 
 
@@ -168,6 +179,19 @@ def test_the_terminal_shows_every_part(material):
     for part in ("ORDER_ENDED", "OPEN", "accept", "nothing is wrong", "<b>this</b> is", "<script>", "report.html"):
         assert part in shown
     assert "1 of 2 checks failed: nothing_is_wrong" in shown
+
+
+def test_venues_are_shown_where_there_are_several(material):
+    venues = {"v": VenueFigures(1, 1, 0, "orders", 50, 49, 0.98), "w": VenueFigures(7, 2, 3)}
+    several = msgspec.structs.replace(material.summary, venues=venues)
+    out = io.StringIO()
+    show.show(Console(file=out, width=160), several, material.checks, [])
+    assert "1 orders, 1 fills, 0 requests too many; orders: 49 of 50 used, 98.0%" in out.getvalue()
+    assert "7 orders, 2 fills, 3 requests too many" in out.getvalue()
+    page = report.render(msgspec.structs.replace(material, summary=several))
+    assert "<h2>Venues</h2>" in page
+    assert "98.0%" in page
+    assert "<h2>Venues</h2>" not in report.render(material)
 
 
 def test_progress_is_a_line_now_and_then_where_there_is_no_terminal():
