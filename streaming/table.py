@@ -2,7 +2,7 @@
 
 import operator
 from collections.abc import Callable, Iterator, Mapping
-from itertools import repeat
+from itertools import islice, repeat
 from typing import Any, Final, Generic, NoReturn, TypeVar
 
 import faust
@@ -19,7 +19,7 @@ RowT = TypeVar("RowT", bound=Message)
 DIGEST_BYTES: Final = 8
 _MODULUS: Final = 1 << (8 * DIGEST_BYTES)
 
-#: When more rows of a partition than this would stay decoded, only those do that the chunk at hand changed.
+#: So many rows of a partition stay decoded, the latest ones; more only if a single chunk changed more.
 RECENT_MAX: Final = 4_096
 
 
@@ -130,12 +130,19 @@ class Rows(Generic[RowT]):
                 del stored[key]
             changes.append({"key": key, "value": after})
         self.digest = total(self.digest + difference)
-        if len(self._recent) + len(self._changed) > RECENT_MAX:
-            self._recent, self._changed = self._changed, {}
-        else:
-            self._recent.update(self._changed)
-            self._changed.clear()
+        self._keep_decoded()
         return changes
+
+    def _keep_decoded(self) -> None:
+        """The rows of this chunk stay decoded, in place of the oldest: always as many, for a steady size in memory."""
+        if len(self._changed) >= RECENT_MAX:
+            self._recent, self._changed = self._changed, {}
+            return
+        recent = self._recent
+        recent.update(self._changed)
+        self._changed.clear()
+        for key in tuple(islice(recent, max(0, len(recent) - RECENT_MAX))):
+            del recent[key]
 
 
 class Table(faust.Table):  # type: ignore[misc]  # Faust is not typed for us

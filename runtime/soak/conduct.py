@@ -25,7 +25,7 @@ LOAD_SHARE: Final = 0.7
 FLOOD_WARM_UP_S: Final = 20.0
 FLOOD_S: Final = 30.0
 #: Before memory is looked at: everything has been imported, every cache is full, and as much ends as begins.
-WARM_UP_S: Final = 240.0
+WARM_UP_S: Final = 600.0
 #: A short soak has a shorter one.
 WARM_UP_SHARE_MAX: Final = 0.5
 LOOK_EVERY_S: Final = 5.0

@@ -80,6 +80,15 @@ def test_a_row_deleted_in_this_chunk_is_not_there():
     assert (table.get(b"a"), len(table), dict(table.items())) == (None, 1, {b"b": balance(2)})
 
 
+def test_as_many_rows_as_may_stay_decoded_and_those_are_the_latest(monkeypatch):
+    monkeypatch.setattr("streaming.table.RECENT_MAX", 4)
+    table, put = rows(), [balance(amount) for amount in range(12)]
+    for number, row in enumerate(put):
+        table.put(b"%d" % number, row)
+        table.changes()
+    assert [number for number, row in enumerate(put) if table.get(b"%d" % number) is row] == [8, 9, 10, 11]
+
+
 def test_restored_rows_are_decoded_when_read():
     table = rows({b"a": codec.encode(balance(1)), b"b": codec.encode(balance(2))})
     assert table.get(b"a") == balance(1)
