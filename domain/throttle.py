@@ -239,10 +239,11 @@ class _Bucket:
         rate = self._refill * rate_ppm
         return -(-short * _MILLION // rate) if possible and rate else NEVER_US
 
-    def take(self, tokens: int, priority: Priority) -> None:
+    def take(self, tokens: int, priority: Priority, now_us: int) -> None:
+        """What is kept back is drawn on only while a placement waits: else it would be missing, slow to come, later."""
         self.level -= self._cost(tokens)
         self.used += tokens
-        if priority is not Priority.PLACE:
+        if priority is not Priority.PLACE and now_us < self._contended_until_us:
             self.kept = max(0, self.kept - self._cost(tokens))
         self.kept = max(0, min(self.kept, self.level))
 
@@ -321,7 +322,7 @@ class Throttle:
         if until > now_us:
             return min(until, NEVER_US)
         for bucket, tokens in buckets:
-            bucket.take(tokens, priority)
+            bucket.take(tokens, priority, now_us)
         return None
 
     def observe(self, limit: str, used: int, *, sent_us: int, received_us: int) -> None:

@@ -269,6 +269,16 @@ def test_placements_get_the_full_rate_while_nobody_cancels():
     assert taken >= 0.95 * 6_000
 
 
+def test_cancels_that_nobody_waits_behind_cost_later_placements_no_rate():
+    throttle, now, taken = full(WEIGHT), 1_000 * WEIGHT.per_us, 0
+    assert drain(throttle, (Charge("weight", 1),), CANCEL, now, 30) == 30
+    assert drain(throttle, (Charge("weight", 1),), PLACE, now) == 80  # and 40 are still kept back
+    for tick in range(1, 1_001):
+        taken += drain(throttle, (Charge("weight", 1),), PLACE, now + tick * 10_000)
+    assert taken >= 0.95 * 1_000
+    assert drain(throttle, (Charge("weight", 1),), CANCEL, now + 10_000_000) == 40
+
+
 def test_under_saturation_queries_get_the_kept_back_share_and_no_more():
     throttle, now = full(WEIGHT), 1_000 * WEIGHT.per_us
     places = queries = 0
