@@ -37,7 +37,7 @@ def test_each_setting_in_the_container_files_exists():
 def test_every_process_is_in_the_stack():
     embedded = {"broker", "clickhouse", "up", "demo", "chaos", "soak", "jars"}
     venue = {f"venue {name}" for name in ("list", "request", "seal", "sign")}
-        by_hand = {"acls", "reconcile", "audit", "dlq list", "dlq show", "dlq replay"} | venue
+    by_hand = {"acls", "reconcile", "audit", "dlq list", "dlq show", "dlq replay"} | venue
     assert {service["command"][0] for service in OURS.values()} == set(command.ENTRIES) - embedded - by_hand
 
 
