@@ -215,6 +215,14 @@ async def test_a_request_that_stalls_has_shown_its_nonce_and_may_miss_its_deadli
         assert scene.accepted() == ["overtaking", "patient"]
 
 
+async def test_who_may_not_come_in_may_not_when_something_goes_wrong_either(playing):
+    async with playing("kraken") as scene:
+        await scene.lie(delay=1.0, delay_ms=1)
+        path, headers, body = kraken.signed("Balance", 5)
+        for error in ([], ["EAPI:Invalid nonce"]):
+            assert (await scene.http.post(path, content=body, headers=headers)).json()["error"] == error
+
+
 @pytest.mark.parametrize(("venue", "orders"), [("coinbase", 1), ("kraken", 2)])
 async def test_a_repeated_placement_is_one_order_where_the_venue_says_so(playing, venue, orders):
     name = str(uuid.uuid4())
