@@ -262,7 +262,9 @@ def test_what_an_earlier_process_wrote_does_not_make_the_present_one_ready(tmp_p
 
 
 def test_each_venue_has_a_simulator_and_gateways_of_its_own(tmp_path):
-    options = services.Options(venues=("binance", "kraken"), gateways=2, simulator={"seed": 7})
+    options = services.Options(
+        venues=("binance", "kraken"), gateways=2, simulator_port=20_004, venue_proxy_port=20_003, simulator={"seed": 7}
+    )
     installation = services.local(Settings(var=tmp_path), options, {})
     by_name = {service.name: service for step in installation.steps if not callable(step) for service in step}
     found = installation.endpoints.venues
@@ -276,9 +278,10 @@ def test_each_venue_has_a_simulator_and_gateways_of_its_own(tmp_path):
         for gateway in (f"gateway-{name}", f"gateway-{name}-1"):
             assert by_name[gateway].command[-2:] == ("gateway", name)
             given = by_name[gateway].environment
-            assert (given["FILLSTREAM_VENUE_URL"], given["FILLSTREAM_VENUE_STREAM_URL"]) == (at.url, at.stream_url)
+            proxied = [text.replace("20004", "20003") for text in (at.url, at.stream_url)]
+            assert [given["FILLSTREAM_VENUE_URL"], given["FILLSTREAM_VENUE_STREAM_URL"]] == proxied
             assert given["FILLSTREAM_CREDENTIALS"] == str(tmp_path / "simulator" / name / "credentials.toml")
-    assert found["binance"].url != found["kraken"].url
+    assert found["binance"].url == "http://127.0.0.1:20004" != found["kraken"].url
     assert {service.environment["FILLSTREAM_INSTRUMENTS"] for service in by_name.values()} == {
         str(tmp_path / "instruments.toml")
     }

@@ -14,6 +14,7 @@ from runtime.trial.plan import Expect
 from tests.trial.miniature import (
     HOME,
     PARTITIONS,
+    REQUESTS,
     USER,
     Run,
     drop,
@@ -252,6 +253,17 @@ def test_a_fill_booked_twice_is_noticed(run):
 def test_a_settlement_of_no_fill_is_noticed(run):
     settle(run, "12", "1.5", 149.25)
     assert "fills_are_settled_once" in run.failing()
+
+
+def test_a_run_on_another_venue_holds_with_its_accounts(run):
+    for entry in run.journal:
+        entry["venue"] = "kraken"
+    for record in run.records[REQUESTS]:
+        record.fields["venue"] = "kraken"
+    for record in run.records["ledger-entries"]:
+        for posting in record.fields["postings"]:
+            posting["owner"] = posting["owner"].replace(":simulated", ":kraken")
+    assert run.failing() == set()
 
 
 @pytest.mark.parametrize("owner", ["clearing", "fees"])
