@@ -95,7 +95,7 @@ class Comparison(msgspec.Struct, frozen=True):
     @property
     def beyond_noise(self) -> bool:
         """Whether no round of one side lies among those of the other. By chance, so do four and four 1 time in 35."""
-        return max(self.old) < min(self.new) or max(self.new) < min(self.old)
+        return len(self.old) > 1 and (max(self.old) < min(self.new) or max(self.new) < min(self.old))
 
 
 def take_turns(old: Side, new: Side, command: str, rounds: int) -> list[Comparison]:

@@ -71,6 +71,11 @@ def test_the_new_driver_runs_against_both_products_in_turn_and_the_worktree_is_g
     assert list(Path(tempfile.gettempdir()).iterdir()) == []
 
 
+def test_one_round_tells_no_difference_from_noise():
+    assert not compare.Comparison(figure="orders/s", old=[100.0], new=[150.0]).beyond_noise
+    assert compare.Comparison(figure="orders/s", old=[100.0, 101.0], new=[150.0, 151.0]).beyond_noise
+
+
 def test_a_commit_that_isn_t_there_is_named(repository, capsys):
     assert compare.main(["nowhere", "--repository", str(repository), "--command", COMMAND]) == 2
     assert "'nowhere' is no commit of this repository" in capsys.readouterr().err
