@@ -98,6 +98,11 @@ class Settings(BaseSettings):
         description="of the account at Coinbase; the venue publishes none, others tell of 30",
     )
     cancel_share: float = Field(0.2, ge=0, lt=1, description="share of each limit kept back for cancels and queries")
+    webhook_secrets: Path | None = Field(
+        None, description="file (mode 0400) with the secrets of who pushes events here; nobody may unless set"
+    )
+    webhook_host: str = "127.0.0.1"
+    webhook_port: Port = Field(0, description="port of this gateway's webhook receiver; 0: any free one")
     facts_remembered_max: int = Field(
         200_000, ge=1, description="trades and states of orders that a gateway knows to have told; and as many orders"
     )

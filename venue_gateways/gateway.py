@@ -30,6 +30,9 @@ from venue_gateways.scheduler import Scheduler
 from venue_gateways.stream import Stream
 from venue_gateways.transport import Transport
 from venue_gateways.venue import Adapter, Outcome, ReadRules, ReadUsage
+from venue_gateways.webhook.keys import Secrets
+from venue_gateways.webhook.receiver import NotWritten, Receiver
+from venue_gateways.webhook.server import WebhookServer
 
 #: How long calls under way may take to end when partitions are given up, or the process stops.
 DRAIN_S: Final = 8.0
@@ -73,6 +76,7 @@ class Gateway:
         self._intake = Intake(self._venue, self._dispatcher, self._reporter, self._spawn)
         self._publishing: set[asyncio.Task[None]] = set()
         self._owning = asyncio.Event()
+        self._webhook = self._webhook_server(settings)
 
     # ── from start to end ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -118,6 +122,16 @@ class Gateway:
             group.create_task(self._keep_rules())
             group.create_task(self._keep_clock())
             group.create_task(self._watch())
+            if self._webhook is not None:
+                group.create_task(self._webhook.run())
+
+    def _webhook_server(self, settings: Settings) -> WebhookServer | None:
+        """None unless somebody has a secret to push with. Raises SettingsError."""
+        if settings.webhook_secrets is None:
+            return None
+        secrets = Secrets(settings.webhook_secrets)
+        receiver = Receiver(self._venue, settings.partitions, secrets, self._facts, self._write)
+        return WebhookServer(settings, self._venue, receiver)
 
     def _is_idle(self) -> bool:
         return not self._committer.holdings or not self._dispatcher.ready or not self._caller.breaker.closed()
@@ -240,6 +254,14 @@ class Gateway:
 
     def _publish(self, told: Iterable[tuple[int, VenueReport]]) -> None:
         self._spawn(self._reporter.publish(list(told)))
+
+    async def _write(self, told: list[tuple[int, VenueReport]]) -> None:
+        """Write *told*; returns once that, and all that was on its way, is in the log. Raises NotWritten."""
+        await self._reporter.publish(told)
+        if self._publishing:
+            await asyncio.wait(self._publishing)
+        if self._error is not None:
+            raise NotWritten from self._error
 
     def _spawn(self, doing: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(doing)

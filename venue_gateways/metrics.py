@@ -28,6 +28,9 @@ STREAM_CONNECTIONS: Final = Counter(
 STREAM_MESSAGES: Final = Counter(
     "fillstream_venue_stream_messages_total", "Messages of the private stream", ["venue", "signal"]
 )
+WEBHOOK_EVENTS: Final = Counter(
+    "fillstream_venue_webhook_events_total", "Events that were pushed here, by what became of them", ["venue", "result"]
+)
 SWEEPS: Final = Counter("fillstream_venue_sweeps_total", "Reads of the trade history", ["venue", "result"])
 REPORTS: Final = Counter("fillstream_venue_reports_total", "Reports published", ["venue", "kind", "evidence"])
 HELD_BACK: Final = Gauge(
