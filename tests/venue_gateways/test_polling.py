@@ -337,9 +337,11 @@ async def test_trades_that_are_due_are_looked_for_once_for_all_of_them_and_nothi
     running = asyncio.create_task(rig.poller.run(lambda: True, lambda: False))
     for _ in range(3):
         rig.poller.trades_due()
+        await asyncio.sleep(0.01)
     async with asyncio.timeout(5):
         while not rig.told:  # noqa: ASYNC110  # there is nothing to wait for but that
             await asyncio.sleep(0.01)
+    await asyncio.sleep(0.05)
     assert [call for call in rig.transport.paths() if call != "GET order"] == ["GET myTrades"] * 2  # of each symbol
     assert rig.told[0][1].trade_id == "10"
     rig.poller.trades_due()  # and again, later

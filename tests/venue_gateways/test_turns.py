@@ -96,6 +96,26 @@ async def test_an_error_ends_a_turn():
         pass
 
 
+async def test_whoever_wants_another_turn_at_once_waits_behind_those_who_wait():
+    turns, served, under_way = Turns(), [], 0
+
+    async def call(name: str) -> None:
+        nonlocal under_way
+        async with turns.turn(PLACING):
+            under_way += 1
+            assert under_way == 1
+            served.append(name)
+            await settled()
+            under_way -= 1
+
+    async def call_twice() -> None:
+        await call("first")
+        await call("first again")
+
+    await asyncio.gather(call_twice(), call("second"))
+    assert served == ["first", "second", "first again"]
+
+
 async def test_nobody_gets_in_between_two_turns():
     line = Line()
     line.join("first", PLACING)
