@@ -25,7 +25,7 @@ TRADE = {
 }
 EVENT = {
     "event_id": "e-1",
-    "venue": "venue",
+    "venue": "binance",
     "symbol": "BTC-USD",
     "client_order_id": OURS,
     "venue_order_id": "7",

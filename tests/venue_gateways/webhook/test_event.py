@@ -11,7 +11,7 @@ from venue_gateways.webhook.signature import WINDOW_US
 
 
 def test_an_event_is_an_order_and_its_trades_in_exact_amounts():
-    event = parse(body(), "venue", NOW_US)
+    event = parse(body(), "binance", NOW_US)
     half = money.parse("0.5")
     assert event.event_id == "e-1"
     assert event.order == OrderSeen(OURS, "BTC-USD", OrderState.OPEN, half, "7", None, NOW_US)
@@ -20,7 +20,9 @@ def test_an_event_is_an_order_and_its_trades_in_exact_amounts():
 
 
 def test_an_end_without_trades_may_say_why():
-    event = parse(body(state="CANCELED", filled_quantity="0", trades=[], reason="by hand", updated_at=...), "venue", 1)
+    event = parse(
+        body(state="CANCELED", filled_quantity="0", trades=[], reason="by hand", updated_at=...), "binance", 1
+    )
     assert (event.order.state, event.order.reason, event.trades) == (OrderState.CANCELED, "by hand", ())
 
 
@@ -37,7 +39,7 @@ def test_an_end_without_trades_may_say_why():
         (body(event_id=""), "event_id"),
         (body(event_id="a\nb"), "event_id"),
         (body(client_order_id="x" * 129), "client_order_id"),
-        (body(venue="another"), "gateway of venue"),
+        (body(venue="another"), "gateway of binance"),
         (body(state="PARTIALLY_FILLED"), "state"),
         (body(state="FILLED", filled_quantity="0", trades=[]), "FILLED with nothing"),
         (body(filled_quantity=0.5), "filled_quantity"),
@@ -59,4 +61,4 @@ def test_an_end_without_trades_may_say_why():
 )
 def test_what_is_not_as_it_is_defined_is_refused_and_the_reason_names_it(content, why):
     with pytest.raises(Unparsable, match=why):
-        parse(content, "venue", NOW_US)
+        parse(content, "binance", NOW_US)

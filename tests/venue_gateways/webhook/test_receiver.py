@@ -24,8 +24,8 @@ class Desk:
         self.failure = None
         self.writing = asyncio.Event()
         self.writing.set()
-        self.facts = Facts("venue", lambda partition: partition == 3, self.told.extend)
-        self.receiver = Receiver("venue", 8, Secrets(file), self.facts, self.write)
+        self.facts = Facts("binance", lambda partition: partition == 3, self.told.extend)
+        self.receiver = Receiver("binance", 8, Secrets(file), self.facts, self.write)
 
     async def write(self, told) -> None:
         await self.writing.wait()
@@ -55,9 +55,9 @@ async def test_a_trade_and_its_order_s_state_go_to_the_order_s_partition_whoever
     assert await desk.push(client_order_id=client_order_id) is Result.TAKEN
     assert desk.reports == [(partition, FILL), (partition, ACKNOWLEDGED)]
     fill = desk.told[0][1]
-    (trade,) = event.parse(body(), "venue", NOW_US).trades
+    (trade,) = event.parse(body(), "binance", NOW_US).trades
     assert fill.client_order_id == client_order_id
-    assert (fill.venue, fill.evidence, fill.transacted_at) == ("venue", Evidence.STREAM, trade.traded_at)
+    assert (fill.venue, fill.evidence, fill.transacted_at) == ("binance", Evidence.STREAM, trade.traded_at)
     assert (fill.trade_id, fill.fill_quantity, fill.fill_price, fill.fee) == (
         trade.trade_id,
         trade.quantity,
@@ -80,7 +80,7 @@ async def test_an_event_id_that_is_used_again_costs_no_fill(desk):
 
 
 async def test_a_fill_that_the_stream_has_told_is_told_once(desk):
-    (trade,) = event.parse(body(), "venue", NOW_US).trades
+    (trade,) = event.parse(body(), "binance", NOW_US).trades
     desk.facts.trade(trade, OURS, Evidence.STREAM)
     assert await desk.push() is Result.TAKEN
     desk.facts.trade(trade, OURS, Evidence.POLL)

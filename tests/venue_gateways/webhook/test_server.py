@@ -1,6 +1,8 @@
 """The receiver over HTTP: what a sender is answered, and that nothing a sender does ends it."""
 
 import asyncio
+import re
+from pathlib import Path
 
 import httpx
 import pytest
@@ -15,6 +17,8 @@ from venue_gateways.webhook.keys import Secrets
 from venue_gateways.webhook.receiver import NotWritten, Receiver
 from venue_gateways.webhook.server import BODY_BYTES_MAX, WebhookServer
 
+DOCUMENT = Path(__file__).parents[3] / "docs" / "webhook.md"
+
 
 class Site:
     """A receiver, its address, and what it has written."""
@@ -24,9 +28,9 @@ class Site:
         file.chmod(0o600)
         self.told = []
         self.failure = None
-        facts = Facts("venue", lambda partition: partition == 3, self.told.extend)
+        facts = Facts("binance", lambda partition: partition == 3, self.told.extend)
         self.settings = Settings(webhook_secrets=file)
-        self.server = WebhookServer(self.settings, "venue", Receiver("venue", 8, Secrets(file), facts, self.write))
+        self.server = WebhookServer(self.settings, "binance", Receiver("binance", 8, Secrets(file), facts, self.write))
 
     async def write(self, told) -> None:
         if self.failure is not None:
@@ -51,7 +55,7 @@ async def site(tmp_path):
 
 
 async def test_each_answer_tells_the_sender_what_to_do(site):
-    counted = metrics.WEBHOOK_EVENTS.labels("venue", "TAKEN")._value.get()
+    counted = metrics.WEBHOOK_EVENTS.labels("binance", "TAKEN")._value.get()
     old = headers(body(), at_us=wall_us() - 400_000_000)
     answers = {
         "taken": await site.post(body()),
@@ -79,7 +83,7 @@ async def test_each_answer_tells_the_sender_what_to_do(site):
     assert "sign anew" in answers["stale"].text
     assert int(answers["not written"].headers["retry-after"]) > 0
     assert {report.client_order_id for _, report in site.told} == {OURS}
-    assert metrics.WEBHOOK_EVENTS.labels("venue", "TAKEN")._value.get() == counted + 1
+    assert metrics.WEBHOOK_EVENTS.labels("binance", "TAKEN")._value.get() == counted + 1
 
 
 async def test_a_sender_that_dawdles_or_goes_away_keeps_nobody_waiting(site, monkeypatch):
@@ -106,4 +110,18 @@ async def test_an_address_that_can_t_be_had_is_a_setting_to_be_changed(site):
     port = httpx.URL(site.server.url).port
     taken = Settings(webhook_port=port)
     with pytest.raises(SettingsError, match="set webhook_host and webhook_port"):
-        WebhookServer(taken, "venue", site.server._receiver)
+        WebhookServer(taken, "binance", site.server._receiver)
+
+
+async def test_the_document_s_example_works_as_it_stands(site, tmp_path):
+    document = DOCUMENT.read_text()
+    example, command = (re.search(rf"```{kind}\n(.*?)```", document, re.DOTALL)[1] for kind in ("json", "sh"))
+    (tmp_path / "event.json").write_text(example)
+    (tmp_path / "webhook.secrets").write_text(f"{SECRET}\n{SECRET[::-1]}\n")
+    command = command.replace("http://127.0.0.1:8300/webhook", site.server.url)
+    process = await asyncio.create_subprocess_exec(
+        "bash", "-c", command, cwd=tmp_path, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    output, _ = await process.communicate()
+    assert output == b"204\n"
+    assert [(report.kind, report.trade_id) for _, report in site.told] == [("FILL", "56127"), ("ACKNOWLEDGED", None)]
