@@ -225,7 +225,7 @@ def reconcile(
     actor: Annotated[str, typer.Option(help="Who decides that it is believed; its reports name you.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
 ) -> None:
-    """Compare our live orders with a venue's, by its list of open orders and by look-ups.
+    """Compare our live orders, and what the ledger says of the account's balances, with what a venue says of them.
 
     Exits with 1 if there are differences that somebody has to look at.
     """

@@ -3,22 +3,24 @@
 import contextlib
 import json
 from collections import Counter
+from collections.abc import Iterable
 
 import pytest
 from confluent_kafka import Producer
 from msgspec.structs import replace
 
 from domain import ids
-from domain.messages import Evidence, OrderStatus, ReportKind
+from domain.messages import Evidence, Message, OrderStatus, ReportKind
 from runtime import kafka
 from runtime import topics as broker_topics
 from runtime.exits import Exit
 from runtime.settings import SettingsError
 from schemas import codec, topics
+from tables.balances import balance_key
 from tests.venue_gateways.closed_loop import HURRIED, Loop
 from tests.venue_gateways.harness import Rig, Simulator, until
 from venue_gateways import venues
-from venue_gateways.reconciliation import command
+from venue_gateways.reconciliation import command, tables
 
 OPEN, UNKNOWN, CANCELED = OrderStatus.OPEN, OrderStatus.UNKNOWN, OrderStatus.CANCELED
 ORDERS = [f"order-{number}" for number in range(12)]
@@ -81,7 +83,8 @@ def wiped(fresh_broker, tmp_path, monkeypatch):
         stack.callback(simulator.stop)
         rig = Rig(fresh_broker.bootstrap, tmp_path / "gateway", simulator)
         monkeypatch.setitem(venues.VENUES, rig.name, venues.VENUES["simulated"])
-        broker_topics.create(rig.settings, [topics.ORDERS_CHANGELOG])
+        wanted = [topics.ORDERS_CHANGELOG, topics.BALANCES_CHANGELOG, topics.LEDGER_ENTRIES]
+        broker_topics.create(rig.settings, wanted)
         stack.callback(rig.close)
         loop = opened(rig)
         simulator.stop()
@@ -89,13 +92,29 @@ def wiped(fresh_broker, tmp_path, monkeypatch):
         yield loop
 
 
+def write(loop: Loop, topic: topics.Topic, records: Iterable[tuple[bytes, Message]]) -> None:
+    producer = Producer(kafka.producer(loop.rig.settings))
+    for key, value in records:
+        producer.produce(topic.name, codec.encode(value), key=key, partition=0)
+    producer.flush()
+
+
 def commit(loop: Loop) -> None:
     """Write the orders as the workers' transactions do."""
-    producer = Producer(kafka.producer(loop.rig.settings))
-    for order in (replace(loop.order(order_id), venue=loop.rig.name) for order_id in ORDERS):
-        key = ids.order_key(order.user_id, order.order_id)
-        producer.produce(topics.ORDERS_CHANGELOG.name, codec.encode(order), key=key, partition=0)
-    producer.flush()
+    orders = (replace(loop.order(order_id), venue=loop.rig.name) for order_id in ORDERS)
+    write(loop, topics.ORDERS_CHANGELOG, ((ids.order_key(each.user_id, each.order_id), each) for each in orders))
+
+
+def commit_ledger(loop: Loop) -> None:
+    """Write the accounts, and the entries behind them, as the workers' transactions do."""
+
+    def named(each):
+        return replace(each, owner=each.owner.replace("simulated", loop.rig.name))
+
+    rows = [named(row) for _, row in loop.worker.balances.items()]
+    write(loop, topics.BALANCES_CHANGELOG, ((balance_key(row.owner, row.asset), row) for row in rows))
+    entries = [replace(entry, postings=tuple(map(named, entry.postings))) for entry in loop.worker.entries]
+    write(loop, topics.LEDGER_ENTRIES, ((entry.user_id.encode(), entry) for entry in entries))
 
 
 def reconcile(loop: Loop, capsys, **options: object) -> tuple[int, Counter[str], str]:
@@ -137,3 +156,32 @@ def test_an_operator_sees_what_differs_and_may_have_the_venue_believed(wiped, ca
 
     code, kinds, _ = reconcile(loop, capsys)
     assert (code, kinds) == (Exit.OK, {"foreign": 1})
+    compare_balances(loop, capsys)
+
+
+def verdicts(shown: str) -> dict[str, str]:
+    """Of the assets that were traded, and of all that are not equal."""
+    rows = json.loads(shown)["balances"]["assets"]
+    return {row["asset"]: row["verdict"] for row in rows if row["verdict"] != "equal" or row["asset"] in {"BTC", "USD"}}
+
+
+def compare_balances(loop: Loop, capsys) -> None:
+    """A trade that is done and not booked is a difference until it is booked; to look is to change nothing."""
+    file = loop.rig.settings.var / "reconciliation" / f"{loop.rig.name}.json"
+    recorded = file.read_bytes()  # by the first look of all
+    since = tables.end_of_journal(loop.rig.settings)
+    loop.buy("bought")
+    loop.until(lambda: loop.order("bought").status is OrderStatus.FILLED, 10, "a trade")
+    code, kinds, shown = reconcile(loop, capsys)
+    assert (code, kinds, verdicts(shown)) == (Exit.CHECK_FAILED, {"foreign": 1}, {"BTC": "differs", "USD": "differs"})
+
+    commit_ledger(loop)
+    code, _, shown = reconcile(loop, capsys)
+    assert (code, verdicts(shown)) == (Exit.OK, {"BTC": "equal", "USD": "equal"})
+    moved = tables.moved(loop.rig.settings, loop.rig.name, since)
+    booked, _ = tables.booked(loop.rig.settings, loop.rig.name)
+    assert {asset: found.low + found.high for asset, found in moved.items()} == booked  # one trade: all of it, or none
+    _, _, shown = reconcile(loop, capsys, as_json=False)
+    assert "moved by our trades" in shown
+    assert str(file) in shown
+    assert file.read_bytes() == recorded

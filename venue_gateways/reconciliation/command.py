@@ -3,13 +3,14 @@
 It asks the venue with the gateway's credentials and changes nothing there. To apply is to write a query for each order
 that differs, under a request ID that names who decided: the gateway that owns the order looks once more and reports
 what it finds, however many orders that ends (:mod:`venue_gateways.guard`). So every conclusion still takes the one way
-into the ledger, and its reports say who had it drawn.
+into the ledger, and its reports say who had it drawn. Balances are compared too; nobody can have those believed.
 """
 
 import asyncio
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Final
 
 import msgspec
@@ -18,6 +19,7 @@ from confluent_kafka import KafkaException, Producer
 from rich.console import Console
 from rich.table import Table
 
+from domain import money
 from domain.breaker import Breaker
 from domain.decision import leaves, terms
 from domain.instruments import Rulebook
@@ -32,7 +34,9 @@ from venue_gateways.calls import Caller
 from venue_gateways.clock import VenueClock, wall_us
 from venue_gateways.guard import OPERATORS
 from venue_gateways.lease import Lease
-from venue_gateways.reconciliation import tables
+from venue_gateways.reconciliation import account, tables
+from venue_gateways.reconciliation.account import Account
+from venue_gateways.reconciliation.balances import TOLERANCE, Range, Row, Verdict
 from venue_gateways.reconciliation.differences import DECIDABLE, HARMLESS, Difference, Kind, Ours, difference, unclaimed
 from venue_gateways.transport import Transport
 from venue_gateways.venue import Finding, ListOpenOrders, OrderSeen, ReadRules
@@ -50,24 +54,34 @@ class Found(msgspec.Struct, frozen=True):
     ours: int
     listed: int
     differences: tuple[Difference, ...]
+    account: Account
+
+    @property
+    def serious(self) -> list[Difference]:
+        """What somebody has to look at."""
+        return [each for each in self.differences if each.kind not in HARMLESS]
+
+    @property
+    def wrong(self) -> list[Row]:
+        """The assets whose balances differ."""
+        return [row for row in self.account.rows if row.verdict in {Verdict.OVERHELD, Verdict.DIFFERS}]
 
 
 def main(settings: Settings, venue: str, *, apply: bool, actor: str, as_json: bool) -> int:
-    """Compare our orders at *venue* with the venue's; with *apply*, have its gateways believe the venue, in the name of
-    *actor*. CHECK_FAILED if there are differences that somebody has to look at.
+    """Compare our orders and balances at *venue* with the venue's; with *apply*, have its gateways believe what it says
+    of orders, in the name of *actor*. CHECK_FAILED if there are differences that somebody has to look at.
     """
     kafka.take_schema_ids(settings)
     if apply and not actor.strip():
         raise SettingsError("--apply needs --actor: who decides this")
     rules = instruments.load(settings.instruments)
     found = asyncio.run(_compare(settings, venue, rules))
-    serious = [each for each in found.differences if each.kind not in HARMLESS]
     typer.echo(msgspec.json.encode(_summary(venue, found)).decode()) if as_json else _show(venue, found)
     if apply:
-        decided = [each.ours for each in serious if each.kind in DECIDABLE and each.ours is not None]
+        decided = [each.ours for each in found.serious if each.kind in DECIDABLE and each.ours is not None]
         release(settings, rules, venue, decided, actor.strip())
         typer.echo(f"{len(decided)} orders given to the gateways to look at once more, in the name of {actor.strip()}")
-    return Exit.CHECK_FAILED if serious else Exit.OK
+    return Exit.CHECK_FAILED if found.serious or found.wrong else Exit.OK
 
 
 async def _compare(settings: Settings, venue: str, rules: Rulebook) -> Found:
@@ -88,7 +102,9 @@ async def _compare(settings: Settings, venue: str, rules: Rulebook) -> Found:
         listed = await _list(caller, [instrument.symbol for instrument in rules.of(venue)])
         differences = [await _difference(caller, each, listed, settled) for each in ours]
         unknown = unclaimed(listed.values(), (each.client_order_id for each in ours), settled)
-        return Found(len(ours), len(listed), (*filter(None, differences), *unknown))
+        shared = any(each.kind is Kind.FOREIGN for each in unknown)
+        balances = await account.compare(caller, settings, ours, settling_us=_SETTLING_US, shared=shared)
+        return Found(len(ours), len(listed), (*filter(None, differences), *unknown), balances)
 
 
 async def _list(caller: Caller, symbols: Iterable[str]) -> dict[str, OrderSeen]:
@@ -182,16 +198,46 @@ def _summary(venue: str, found: Found) -> dict[str, object]:
             }
             for each in found.differences
         ],
+        "balances": {
+            "tolerance": money.text(TOLERANCE),
+            "baseline": {"recorded_at": found.account.baseline.recorded_at, "file": str(found.account.file)},
+            "recorded_now": found.account.recorded,
+            "assets": [_balance(row) for row in found.account.rows],
+        },
     }
+
+
+def _balance(row: Row) -> dict[str, object]:
+    return {
+        "asset": row.asset,
+        "verdict": row.verdict,
+        "free": money.text(row.balance.free),
+        "held": money.text(row.balance.held),
+        "reserved_here": None if row.reserved is None else money.text(row.reserved),
+        "moved_by_our_trades": money.text(row.booked),
+        "baseline": _texts(row.baseline),
+        "difference": _texts(row.difference),
+        "looked_at": row.look.looked_at,
+        "ledger_read_to": {str(partition): end for partition, end in sorted(row.look.positions.items())},
+    }
+
+
+def _texts(found: Range) -> list[str]:
+    return [money.text(found.low), money.text(found.high)]
 
 
 def _show(venue: str, found: Found) -> None:
     console = Console()
     console.print(f"{found.ours} orders live here, {found.listed} open at {venue}")
-    counts = Counter(each.kind for each in found.differences)
-    if not counts:
+    if found.differences:
+        _show_orders(console, found)
+    else:
         console.print("no differences")
-        return
+    _show_balances(console, found.account)
+
+
+def _show_orders(console: Console, found: Found) -> None:
+    counts = Counter(each.kind for each in found.differences)
     totals = Table("difference", "orders")
     for kind in Kind:
         if counts[kind]:
@@ -204,3 +250,29 @@ def _show(venue: str, found: Found) -> None:
     console.print(details)
     if len(found.differences) > _SHOWN_MAX:
         console.print(f"and {len(found.differences) - _SHOWN_MAX} more: --json has all of them")
+
+
+def _show_balances(console: Console, found: Account) -> None:
+    """Each asset with the evidence; the looks they are from, below."""
+    details = Table(
+        *("asset", "verdict", "free", "held", "reserved here", "moved by our trades", "baseline", "difference"),
+        title=f"balances, to {money.text(TOLERANCE)}",
+    )
+    for row in found.rows:
+        kept = "not compared" if row.reserved is None else money.text(row.reserved)
+        amounts = (money.text(row.balance.free), money.text(row.balance.held), kept, money.text(row.booked))
+        details.add_row(row.asset, row.verdict, *amounts, _between(row.baseline), _between(row.difference))
+    console.print(details)
+    for look in {row.look.looked_at: row.look for row in found.rows}.values():
+        ends = ", ".join(f"{partition}:{end}" for partition, end in sorted(look.positions.items()))
+        console.print(f"looked at {_instant(look.looked_at)}; ledger read to partition:offset {ends}")
+    recorded = "recorded now" if found.recorded else f"of {_instant(found.baseline.recorded_at)}"
+    console.print(f"baseline {recorded}: {found.file}", soft_wrap=True)
+
+
+def _between(found: Range) -> str:
+    return money.text(found.low) if found.low == found.high else " to ".join(_texts(found))
+
+
+def _instant(at_us: int) -> str:
+    return datetime.fromtimestamp(at_us // 1_000_000, UTC).isoformat()
