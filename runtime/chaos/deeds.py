@@ -70,12 +70,18 @@ def stop(*names: str) -> Deed:
 
 
 def stop_past_session(stage: Stage, length_s: float, dice: Random) -> str:
-    """SIGSTOP of a worker until others have its partitions; once awake, it must find itself fenced and end."""
+    """SIGSTOP of a worker until others have its partitions; once awake, it must find itself fenced and end.
+
+    If nobody has taken any of them over, since the others were away too, it is no zombie and may go on.
+    """
     name = dice.choice(WORKERS)
     pid, partitions = stage.at_work(name)
     with stage.stopped(name, pid) as at_us:
         stage.recoveries.expect("worker stopped past its session", name, at_us, partitions)
         stage.wait(length_s)
+        taken = partitions & set().union(*(stage.partitions(other) for other in WORKERS if other != name))
+    if not taken:
+        return name
     woken_s = time.monotonic()
     if exits_within(pid, ZOMBIE_ENDS_WITHIN_S) is None:
         later_s = exits_within(pid, ZOMBIE_WATCHED_S)

@@ -127,6 +127,16 @@ def test_a_zombie_that_lives_on_is_told(stage_of, tmp_path, monkeypatch):
     assert "went on, owning [2]" in told
 
 
+def test_who_was_stopped_is_no_zombie_where_nobody_took_over(stage_of, tmp_path, monkeypatch):
+    monkeypatch.setattr(deeds, "ZOMBIE_ENDS_WITHIN_S", 0.1)
+    theatre = stage_of(*map(service, WORKERS))
+    owns(tmp_path, "worker-0", 1)
+    owns(tmp_path, "worker-1", 2)
+    deeds.stop_past_session(theatre, 0.1, Random(1))
+    assert theatre.violations == []
+    assert theatre.zombie_exits_s == []
+
+
 def test_who_is_taken_down_stays_away_for_as_long_as_was_said(stage_of):
     theatre = stage_of(service("clickhouse"))
     former, began_s = theatre.pid("clickhouse"), time.monotonic()
