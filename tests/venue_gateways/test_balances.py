@@ -1,16 +1,21 @@
 """How a venue's balances can differ from what the ledger makes of them, case by case."""
 
+import asyncio
+import itertools
+
 import pytest
 from msgspec.structs import replace
 
 from domain import ledger
 from domain.messages import Account, EntryKind, JournalEntry, Posting, Side
 from domain.state import Balance as BookedBalance
+from runtime.exits import Unavailable
 from runtime.settings import Settings, SettingsError
 from tests.builders import an_order, units
-from venue_gateways.reconciliation import balances, baseline
+from venue_gateways.calls import Exchange
+from venue_gateways.reconciliation import account, balances, baseline
 from venue_gateways.reconciliation.balances import TOLERANCE, Look, Range, Verdict
-from venue_gateways.venue import Balance
+from venue_gateways.venue import Answer, Balance, Outcome, ReadBalances
 
 VENUE = "simulated"
 NOTHING = Range()
@@ -70,6 +75,8 @@ def test_an_asset_that_the_baseline_or_the_venue_does_not_have_is_compared_with_
         ("BTC", Verdict.DIFFERS, 1 + TOLERANCE),
         ("USD", Verdict.DIFFERS, -units("5000")),
     ]
+    (row,) = balances.compare(Look(7, {}, {}, {}, {}, {}), AT)  # all of it has gone
+    assert row.verdict is Verdict.DIFFERS
 
 
 def test_a_baseline_is_as_narrow_as_any_look_tells_and_what_it_leaves_open_stays_open():
@@ -120,13 +127,42 @@ def test_an_order_may_hold_what_it_had_reserved_before_or_after_the_look():
     assert found == {"USD": units("107"), "BTC": units("2")}
 
 
+class Venue:
+    """Answers one call after the other."""
+
+    def __init__(self, *answers: Answer) -> None:
+        self.adapter = self
+        self.name = VENUE
+        self.answers = itertools.cycle(answers)
+        self.positions: list[str | None] = []
+
+    async def ask(self, call: ReadBalances) -> Exchange:
+        self.positions.append(call.position)
+        return Exchange(next(self.answers), 0, 0, 0, answered=True)
+
+
+def test_all_pages_are_read_as_long_as_they_end():
+    first = Answer(Outcome.ACCEPTED, balances=(Balance("BTC", 1, 0),), position="2", more=True)
+    last = Answer(Outcome.ACCEPTED, balances=(Balance("USD", 2, 0),))
+    venue = Venue(first, last)
+    assert asyncio.run(account.read(venue)) == [Balance("BTC", 1, 0), Balance("USD", 2, 0)]
+    assert venue.positions == [None, "2"]
+    with pytest.raises(Unavailable, match="more than 100 pages"):
+        asyncio.run(account.read(Venue(first)))
+
+
+def test_a_page_that_is_missing_is_not_taken_for_an_empty_one():
+    with pytest.raises(Unavailable, match="HTTP_500"):
+        asyncio.run(account.read(Venue(Answer(Outcome.UNKNOWN, "HTTP_500"))))
+
+
 # ── the baseline ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_baseline_is_read_as_it_was_recorded(tmp_path):
     file = baseline.path(Settings(var=tmp_path), "binance.hedge")
     assert baseline.load(file) is None
-    made = baseline.made(VENUE, 7, {0: 1}, {"USD": between("-1.5", "2")})
+    made = baseline.made(VENUE, look(), {"USD": between("-1.5", "2")})
     baseline.record(file, made)
     found = baseline.load(file)
     assert found == made
@@ -135,7 +171,7 @@ def test_a_baseline_is_read_as_it_was_recorded(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{}", "\xff", '{"venue":"v","recorded_at":1,"positions":{},"rests":{"USD":["x","1"]}}']
+    "text", ["", "{}", "\xff", '{"venue":"v","looked_at":1,"positions":{},"rests":{"USD":["x","1"]}}']
 )
 def test_a_file_that_is_no_baseline_is_neither_used_nor_replaced(tmp_path, text):
     file = tmp_path / "v.json"

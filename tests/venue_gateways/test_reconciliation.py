@@ -4,6 +4,7 @@ import contextlib
 import json
 from collections import Counter
 from collections.abc import Iterable
+from pathlib import Path
 
 import pytest
 from confluent_kafka import Producer
@@ -20,7 +21,7 @@ from tables.balances import balance_key
 from tests.venue_gateways.closed_loop import HURRIED, Loop
 from tests.venue_gateways.harness import Rig, Simulator, until
 from venue_gateways import venues
-from venue_gateways.reconciliation import command, tables
+from venue_gateways.reconciliation import baseline, command, tables
 
 OPEN, UNKNOWN, CANCELED = OrderStatus.OPEN, OrderStatus.UNKNOWN, OrderStatus.CANCELED
 ORDERS = [f"order-{number}" for number in range(12)]
@@ -136,6 +137,7 @@ def test_an_operator_sees_what_differs_and_may_have_the_venue_believed(wiped, ca
 
     code, kinds, _ = reconcile(loop, capsys)
     assert (code, kinds) == (Exit.CHECK_FAILED, {"missing": 12, "foreign": 1})
+    assert not baseline_of(loop).exists()
     _, _, shown = reconcile(loop, capsys, as_json=False)
     assert "12 orders live here, 1 open at" in shown
     assert "no such order" in shown
@@ -159,6 +161,10 @@ def test_an_operator_sees_what_differs_and_may_have_the_venue_believed(wiped, ca
     compare_balances(loop, capsys)
 
 
+def baseline_of(loop: Loop) -> Path:
+    return baseline.path(loop.rig.settings, loop.rig.name)
+
+
 def verdicts(shown: str) -> dict[str, str]:
     """Of the assets that were traded, and of all that are not equal."""
     rows = json.loads(shown)["balances"]["assets"]
@@ -167,8 +173,8 @@ def verdicts(shown: str) -> dict[str, str]:
 
 def compare_balances(loop: Loop, capsys) -> None:
     """A trade that is done and not booked is a difference until it is booked; to look is to change nothing."""
-    file = loop.rig.settings.var / "reconciliation" / f"{loop.rig.name}.json"
-    recorded = file.read_bytes()  # by the first look of all
+    file = baseline_of(loop)
+    recorded = file.read_bytes()  # by the first look at which no order differed
     since = tables.end_of_journal(loop.rig.settings)
     loop.buy("bought")
     loop.until(lambda: loop.order("bought").status is OrderStatus.FILLED, 10, "a trade")

@@ -7,14 +7,14 @@ import msgspec
 
 from domain import money
 from runtime.settings import Settings, SettingsError
-from venue_gateways.reconciliation.balances import Range
+from venue_gateways.reconciliation.balances import Look, Range
 
 
 class Baseline(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """*rests* by asset, as two numerals each; *recorded_at* in microseconds, by the venue's clock."""
+    """*rests* by asset, as two numerals each; *looked_at* and *positions* as in a :class:`Look`."""
 
     venue: str
-    recorded_at: int
+    looked_at: int
     positions: dict[int, int]
     rests: dict[str, tuple[str, str]]
 
@@ -23,9 +23,10 @@ class Baseline(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return {asset: Range(money.parse(low), money.parse(high)) for asset, (low, high) in self.rests.items()}
 
 
-def made(venue: str, recorded_at: int, positions: Mapping[int, int], rests: Mapping[str, Range]) -> Baseline:
+def made(venue: str, look: Look, rests: Mapping[str, Range]) -> Baseline:
+    """That of *rests*, of which *look* was the last."""
     texts = {asset: (money.text(rest.low), money.text(rest.high)) for asset, rest in rests.items()}
-    return Baseline(venue, recorded_at, dict(positions), texts)
+    return Baseline(venue, look.looked_at, dict(look.positions), texts)
 
 
 def path(settings: Settings, venue: str) -> Path:

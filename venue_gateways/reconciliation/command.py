@@ -102,9 +102,11 @@ async def _compare(settings: Settings, venue: str, rules: Rulebook) -> Found:
         listed = await _list(caller, [instrument.symbol for instrument in rules.of(venue)])
         differences = [await _difference(caller, each, listed, settled) for each in ours]
         unknown = unclaimed(listed.values(), (each.client_order_id for each in ours), settled)
+        differing = (*filter(None, differences), *unknown)
         shared = any(each.kind is Kind.FOREIGN for each in unknown)
-        balances = await account.compare(caller, settings, ours, settling_us=_SETTLING_US, shared=shared)
-        return Found(len(ours), len(listed), (*filter(None, differences), *unknown), balances)
+        sound = all(each.kind in HARMLESS for each in differing)
+        balances = await account.compare(caller, settings, ours, settling_us=_SETTLING_US, shared=shared, sound=sound)
+        return Found(len(ours), len(listed), differing, balances)
 
 
 async def _list(caller: Caller, symbols: Iterable[str]) -> dict[str, OrderSeen]:
@@ -200,8 +202,11 @@ def _summary(venue: str, found: Found) -> dict[str, object]:
         ],
         "balances": {
             "tolerance": money.text(TOLERANCE),
-            "baseline": {"recorded_at": found.account.baseline.recorded_at, "file": str(found.account.file)},
-            "recorded_now": found.account.recorded,
+            "baseline": {
+                "origin": found.account.origin,
+                "looked_at": found.account.baseline.looked_at,
+                "file": str(found.account.file),
+            },
             "assets": [_balance(row) for row in found.account.rows],
         },
     }
@@ -266,8 +271,8 @@ def _show_balances(console: Console, found: Account) -> None:
     for look in {row.look.looked_at: row.look for row in found.rows}.values():
         ends = ", ".join(f"{partition}:{end}" for partition, end in sorted(look.positions.items()))
         console.print(f"looked at {_instant(look.looked_at)}; ledger read to partition:offset {ends}")
-    recorded = "recorded now" if found.recorded else f"of {_instant(found.baseline.recorded_at)}"
-    console.print(f"baseline {recorded}: {found.file}", soft_wrap=True)
+    known = found.baseline
+    console.print(f"baseline of {_instant(known.looked_at)}, {found.origin}: {found.file}", soft_wrap=True)
 
 
 def _between(found: Range) -> str:
