@@ -16,6 +16,8 @@ from venue_gateways.webhook.signature import WINDOW_US
 TRADES_MAX: Final = 500
 
 _Name: TypeAlias = Annotated[str, msgspec.Meta(pattern=r"\A[!-~]{1,128}\Z")]
+#: Ours, base and quote: a venue's own spelling would pass for another market.
+_Symbol: TypeAlias = Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z0-9.]{1,32}-[A-Za-z0-9.]{1,32}\Z")]
 _Text: TypeAlias = Annotated[str, msgspec.Meta(pattern=r"\A[ -~]{1,256}\Z")]
 _Instant: TypeAlias = Annotated[int, msgspec.Meta(gt=0)]
 
@@ -33,7 +35,7 @@ class _Trade(Value, frozen=True, forbid_unknown_fields=True):
 class _Body(Value, frozen=True, forbid_unknown_fields=True):
     event_id: _Name
     venue: _Name
-    symbol: _Name
+    symbol: _Symbol
     client_order_id: _Name
     venue_order_id: _Name
     state: OrderState

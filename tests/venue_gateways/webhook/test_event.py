@@ -39,6 +39,8 @@ def test_an_end_without_trades_may_say_why():
         (body(event_id=""), "event_id"),
         (body(event_id="a\nb"), "event_id"),
         (body(client_order_id="x" * 129), "client_order_id"),
+        (body(symbol="BTCUSD"), "symbol"),
+        (body(symbol="BTC/USD"), "symbol"),
         (body(venue="another"), "gateway of binance"),
         (body(state="PARTIALLY_FILLED"), "state"),
         (body(state="FILLED", filled_quantity="0", trades=[]), "FILLED with nothing"),

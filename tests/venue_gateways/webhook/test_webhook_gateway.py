@@ -1,15 +1,23 @@
 """A gateway that is pushed to, on real Kafka against a venue over HTTP and WebSocket."""
 
+import asyncio
 import re
 
 import httpx
 import msgspec
+import pytest
 
 from domain import money
 from domain.messages import OrderType, ReportKind
+from runtime.settings import Settings
 from tests.venue_gateways.harness import now_us
+from tests.venue_gateways.scripted import ScriptedTransport
 from tests.venue_gateways.webhook.events import EVENT, SECRET, TRADE, headers
+from venue_gateways.binance.adapter import Binance
+from venue_gateways.binance.signing import HmacSigner
 from venue_gateways.clock import wall_us
+from venue_gateways.gateway import Gateway
+from venue_gateways.webhook.receiver import NotWritten
 
 ACKNOWLEDGED, FILL = ReportKind.ACKNOWLEDGED, ReportKind.FILL
 
@@ -52,3 +60,17 @@ def test_a_fill_is_reported_once_whichever_way_it_comes(rig, tmp_path):
     assert [report.trade_id for report in made.of("told") if report.kind is FILL] == [one["trade_id"] for one in told]
     assert made.kinds("pushed") == [FILL, ACKNOWLEDGED]
     assert SECRET[:8] not in made.log()
+
+
+async def test_what_the_stream_has_told_is_answered_for_once_it_is_in_the_log_too():
+    gateway = Gateway(Settings(), Binance("binance", "key", HmacSigner("secret")), ScriptedTransport(), "ws://")
+    written = asyncio.Event()
+    gateway._spawn(written.wait())
+    answering = asyncio.create_task(gateway._write([]))
+    await asyncio.sleep(0.01)
+    assert not answering.done()
+    written.set()
+    await answering
+    gateway.failed(OSError("Kafka has refused a report"))
+    with pytest.raises(NotWritten):
+        await gateway._write([])
