@@ -1,6 +1,7 @@
 """A gateway as a process of its own, for a venue name that only one test uses: ``gateway_process.py NAME [hurried]``.
 
-The name begins with that of the venue whose adapter it is, and a hyphen. In a hurry it waits a tenth of what any gateway does, for answers and between looks.
+The name begins with that of the venue whose adapter it is, and a hyphen. In a hurry it waits a tenth of what any
+gateway does, for answers and between looks.
 """
 
 import sys
