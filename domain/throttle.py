@@ -123,7 +123,8 @@ def counter(
 
 
 class _Bucket:
-    """One limit's tokens at one gateway. *kept* is the part of *level* that placements may not touch.
+    """One limit's tokens at one gateway. *kept* is the part of *level* that placements may not touch; below 0, calls
+    have drawn on more than was kept, and wait until it has come back.
 
     Levels, bursts and costs are counted in token × partitions × per_us, so that *refill* units come every microsecond.
     """
@@ -164,11 +165,14 @@ class _Bucket:
             extra = 0
         self._burst = (limit.burst * owned + extra) * limit.per_us
         self._refill = limit.refill * owned - extra
-        kept = max(self._burst * self._share_ppm // _MILLION, self._cost(limit.heaviest))
+        # with what a placement leaves over, the heaviest call has enough; what is a whole token more would be missing
+        # as room for refills while somebody is late to ask
+        heaviest = self._cost(limit.heaviest) - self._cost(1) * (_MILLION - self._share_ppm) // _MILLION
+        kept = max(self._burst * self._share_ppm // _MILLION, heaviest)
         self._kept_cap = min(kept, self._burst // 2) if limit.kept_back else 0
         self._owned = owned
         self.level = min(self.level, self._burst)
-        self.kept = max(0, min(self.kept, self._kept_cap, self.level))
+        self.kept = min(self.kept, self._kept_cap, max(0, self.level))
 
     def _debt(self, owned: int) -> int:
         """What may have been in hand elsewhere, or here, beyond the additive share of the burst before a gain."""
@@ -192,7 +196,8 @@ class _Bucket:
         self._at_us = now_us
         gained = self._refill * elapsed
         self.level = min(self._burst, self.level + gained)
-        self.kept = max(0, min(self._kept_cap, self.kept + gained * self._share_ppm // _MILLION, self.level))
+        kept = self.kept + gained * self._share_ppm // _MILLION
+        self.kept = min(self._kept_cap, kept, max(0, self.level))
         if self.limit.window_us:
             current = self._window_at(now_us)
             if current > self._window:
@@ -223,7 +228,8 @@ class _Bucket:
             return until
         until = max(until, now_us + self._wait(cost - self.level, cost <= self._burst, _MILLION))
         if priority is Priority.QUERY and now_us < self._contended_until_us:
-            until = max(until, now_us + self._wait(cost - self.kept, cost <= self._kept_cap, self._share_ppm))
+            enough = min(cost, max(self._kept_cap, 1))  # a call that costs more leaves what is kept in debt
+            until = max(until, now_us + self._wait(enough - self.kept, self._kept_cap > 0, self._share_ppm))
         return until
 
     def _wait_for_place(self, cost: int) -> int:
@@ -231,7 +237,8 @@ class _Bucket:
         possible = cost + self._kept_cap <= self._burst
         while_kept_grows = self._wait(cost + self.kept - self.level, possible, _MILLION - self._share_ppm)
         once_kept_is_full = self._wait(cost + self._kept_cap - self.level, possible, _MILLION)
-        return min(while_kept_grows, once_kept_is_full)
+        without_any = self._wait(cost - self.level, possible, _MILLION)
+        return max(without_any, min(while_kept_grows, once_kept_is_full))
 
     def _wait(self, short: int, possible: bool, rate_ppm: int) -> int:
         if short <= 0:
@@ -244,8 +251,8 @@ class _Bucket:
         self.level -= self._cost(tokens)
         self.used += tokens
         if priority is not Priority.PLACE and now_us < self._contended_until_us:
-            self.kept = max(0, self.kept - self._cost(tokens))
-        self.kept = max(0, min(self.kept, self.level))
+            self.kept = max(-self._burst, self.kept - self._cost(tokens))
+        self.kept = min(self.kept, max(0, self.level))
 
     def observe(self, used: int, sent_us: int, received_us: int) -> None:
         self.advance(received_us)
@@ -256,7 +263,7 @@ class _Bucket:
     def correct(self, used: int, now_us: int) -> None:
         self.advance(now_us)
         self.level = min(self.level, (self.limit.burst - used) * self._owned * self.limit.per_us)
-        self.kept = max(0, min(self.kept, self.level))
+        self.kept = min(self.kept, max(0, self.level))
 
     def seed(self, used: int, now_us: int) -> None:
         self.advance(now_us)

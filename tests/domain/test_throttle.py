@@ -193,6 +193,18 @@ def test_a_saturated_gateway_uses_95_percent_of_the_published_rate(limit):
     assert taken >= 0.95 * limit.published * 20
 
 
+@pytest.mark.parametrize("late_us", [0, 600, 3_000])
+def test_who_asks_late_uses_95_percent_of_few_requests_a_second_too(late_us):
+    """With a share kept back, there is room for what comes in until somebody asks."""
+    limit = windowed("x", 30, SECOND, kept_back=True, guard_us=5_000)
+    throttle, now, taken = full(limit), 1_000 * limit.per_us, 0
+    end = now + 20 * SECOND
+    while now < end:
+        again = throttle.take((Charge("x", 1),), PLACE, now)
+        taken, now = (taken + 1, now) if again is None else (taken, again + late_us)
+    assert 0.95 * 30 * 20 <= taken <= 30 * 20
+
+
 @pytest.mark.parametrize("by_us", [3_600 * SECOND, -3_600 * SECOND])
 def test_a_clock_that_is_set_gains_nothing_loses_nothing_and_lengthens_no_wait(by_us):
     limit = counter("calls", 20, 1, 2 * SECOND)

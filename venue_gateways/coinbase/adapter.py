@@ -66,7 +66,7 @@ PRIVATE_PER_S: Final = 20
 _PRIVATE, _PUBLIC, _STREAMS = "private_1s", "public_1s", "streams_1s"
 _SECOND_US: Final = 1_000_000
 #: Each answer tells how many requests are left in its second: no more is guarded against than the last ones being late.
-_GUARD_US: Final = 12_500
+_GUARD_US: Final = 5_000
 
 #: Nothing is published on how long an order may take; safe is half a minute after its token has expired (assumed).
 _ENGINE_US: Final = 30 * _SECOND_US
