@@ -41,10 +41,8 @@ WRITTEN_WITHIN_S: Final = 8.0
 LEAD_IN_SHARE: Final = 0.3
 #: Counting ends so long before the phase does, while there is still something to send.
 LEAD_OUT_S: Final = 1.0
-#: How much of a published rate is to be used. Of a limit by the second, what isn't used within a fortieth of that is
-#: lost, or the limit might be passed in the next; and a machine that runs all of this pauses for longer now and then.
+#: How much of a published rate is to be used. A machine that is busy with other things as well uses less.
 USED_SHARE_MIN: Final = 0.95
-USED_SHARE_OF_SECONDS_MIN: Final = 0.9
 #: Orders that trade with nobody, for any user's purse: so far below the price, of so many dollars.
 BELOW: Final = Decimal("0.03")
 WORTH: Final = Decimal(15)
@@ -67,15 +65,10 @@ class Usage(msgspec.Struct, frozen=True):
     limit: str
     allowed: float
     used: float
-    window_s: float = 0.0
 
     @property
     def share(self) -> float:
         return self.used / self.allowed
-
-    @property
-    def share_min(self) -> float:
-        return USED_SHARE_OF_SECONDS_MIN if 0 < self.window_s <= 1 else USED_SHARE_MIN
 
 
 def saturate(run: Run, seconds: float) -> dict[str, Usage]:
@@ -162,7 +155,7 @@ def _usages(before: Limits, after: Limits, seconds: float, symbols: Collection[s
     for (owner, name), limit in after.items():
         taken = limit.taken - (before[owner, name].taken if (owner, name) in before else 0)
         kind, _, scope = name.partition("/")
-        one = Usage(kind if scope in symbols else name, limit.per_s * seconds, taken, limit.window_s)
+        one = Usage(kind if scope in symbols else name, limit.per_s * seconds, taken)
         if taken or scope not in symbols:
             kinds.setdefault((owner, one.limit), []).append(one)
     return [
@@ -178,7 +171,7 @@ def published_rates_are_used(usage: Mapping[str, Usage]) -> Check:
     faults = tuple(
         f"{venue} counts {one.used:g} {one.limit} where {one.allowed:g} were allowed: {one.share:.1%}"
         for venue, one in usage.items()
-        if one.share < one.share_min
+        if one.share < USED_SHARE_MIN
     )
     return Check("published_rates_are_used", f"{len(usage)} venues", faults)
 

@@ -12,14 +12,10 @@ from runtime.trial.plan import VENUE, Market
 
 
 class Limit(msgspec.Struct, frozen=True):
-    """A limit as the venue publishes it, by the second; and how much has been *taken* of it since the venue started.
-
-    *window_s* is what it is counted in; 0: a counter that falls.
-    """
+    """A limit as the venue publishes it, by the second; and how much has been *taken* of it since the venue started."""
 
     per_s: float
     taken: float
-    window_s: float = 0.0
 
 
 class Exchange:
@@ -40,7 +36,7 @@ class Exchange:
         """Each limit as the venue itself counts, by whose it is and its name. Raises Unavailable."""
         owners = self._get("/simulator/state")["limits"]
         return {
-            (owner, name): Limit(per_s=_per_s(terms), taken=terms["taken"], window_s=terms.get("window_s", 0.0))
+            (owner, name): Limit(per_s=_per_s(terms), taken=terms["taken"])
             for owner, limits in owners.items()
             for name, terms in limits.items()
         }
