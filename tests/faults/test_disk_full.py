@@ -77,6 +77,7 @@ class Ballast(threading.Thread):
                     raise
 
 
+@pytest.mark.long
 @pytest.mark.timeout(240)
 def test_a_full_disk_of_the_brokers_loses_nothing_and_does_nothing_twice(tmp_path, small_disk):
     settings = settings_module.Settings(var=tmp_path, jar_cache=JAR_CACHE, **QUICK)
