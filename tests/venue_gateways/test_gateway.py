@@ -82,7 +82,7 @@ def test_every_kind_of_order_gets_its_answer(rig, name, fields, expected):
         if report.kind is EXPIRED:
             assert report.cumulative_quantity == 0
         if report.kind is ReportKind.REJECTED:
-            assert report.reason in {"POST_ONLY_WOULD_TAKE", "FILTER_NOTIONAL", "UNKNOWN_SYMBOL"}
+            assert report.reason in {"POST_ONLY_WOULD_TAKE", "NOTIONAL_MIN 5", "UNKNOWN_SYMBOL"}
 
 
 def test_a_cancel_takes_the_order_off_the_book(rig):
@@ -131,7 +131,7 @@ def test_a_cancel_behind_a_placement_that_is_refused_costs_no_call(rig):
     before = rig.metric('fillstream_venue_calls_total{call="Cancel"')
     rig.lie(hold=1.0, hold_ms=1_000, operations=["place"])
     calls = rig.metric("fillstream_venue_calls_in_flight")
-    rig.send(rig.place("refused", quantity=money.parse("0.0001")))
+    rig.send(rig.place("refused", post_only=True, price=money.parse("90000")))
     until(lambda: rig.metric("fillstream_venue_calls_in_flight") > calls, 5, "the placement under way")
     rig.send(rig.cancel("refused"))
     reports = rig.expect("refused", ReportKind.REJECTED, ReportKind.CANCEL_REJECTED)
