@@ -62,7 +62,9 @@ class Installation:
         self.venue, self.clickhouse = (f"http://127.0.0.1:{port}" for port in process.free_ports(2))
         self._upstream = Producer(kafka.producer(guarded.settings("upstream")))
         self._treasury = Producer(kafka.producer(guarded.settings("treasury")))
-        self._reader = Consumer(kafka.consumer(guarded.settings("upstream"), "upstream-test"))
+        # tests run in any order: between two that read, there may be all others
+        reading = kafka.consumer(guarded.settings("upstream"), "upstream-test", max_poll_interval_ms=3_600_000)
+        self._reader = Consumer(reading)
         self._reader.subscribe([topics.ORDER_EVENTS.name])
         self.events: list[OrderEvent] = []
 
