@@ -242,6 +242,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = options.parse_args(arguments)
     console = Console(width=None if sys.stdout.isatty() else _WIDTH)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that the worktree goes, too
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs are born ignoring it
     try:
         commands = _commands(chosen.only, chosen.command)
         return 1 if compare(chosen.repository.resolve(), chosen.base, commands, chosen.rounds, console) else 0
