@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from runtime import __main__ as command
 from runtime import services
+from runtime.commands import running
 from runtime.exits import CheckFailed, Exit, Unavailable
 from runtime.process import free_port, listening
 from runtime.settings import Settings, SettingsError
@@ -26,7 +27,9 @@ ROOT = Path(__file__).parent.parent.parent
 def named(app: typer.Typer, *above: str) -> list[str]:
     """The commands of *app* and of what is below it, as words on the command line."""
     names = [" ".join((*above, each.name or each.callback.__name__)) for each in app.registered_commands]
-    return names + [name for each in app.registered_groups for name in named(each.typer_instance, each.name)]
+    for each in app.registered_groups:
+        names += named(each.typer_instance, *([each.name] if isinstance(each.name, str) else []))
+    return names
 
 
 NAMES = sorted(named(command.app))
@@ -42,7 +45,7 @@ def invoke():
 def asked(monkeypatch):
     """What the command would run, as (name, options)."""
     calls = []
-    monkeypatch.setattr(command, "_run", lambda name, **options: calls.append((name, options)))
+    monkeypatch.setattr(running, "run", lambda name, **options: calls.append((name, options)))
     return calls
 
 
@@ -57,10 +60,10 @@ def test_every_command_explains_itself(invoke, name):
 def test_without_a_command_all_are_listed(invoke):
     shown = invoke().output
     assert all(name.split()[0] in shown for name in NAMES)
-    assert set(command.ENTRIES) <= set(NAMES)
+    assert set(running.ENTRIES) <= set(NAMES)
 
 
-@pytest.mark.parametrize("name", sorted(command.ENTRIES))
+@pytest.mark.parametrize("name", sorted(running.ENTRIES))
 def test_a_command_hands_its_process_only_options_that_it_knows(invoke, asked, name):
     record = "order-commands:0:1"
     arguments = {
@@ -76,7 +79,7 @@ def test_a_command_hands_its_process_only_options_that_it_knows(invoke, asked, n
     assert result.exit_code == 0, result.output
     ((entry, options),) = asked
     assert entry == name
-    main = importlib.import_module(command.ENTRIES[name]).main
+    main = importlib.import_module(running.ENTRIES[name]).main
     inspect.signature(main).bind(Settings(), **options)
     if name == "up":
         services.Options(**options)
@@ -105,7 +108,7 @@ def test_each_kind_of_failure_has_its_exit_code_and_one_plain_line(invoke, monke
     def fail(*_arguments):
         raise error
 
-    monkeypatch.setattr(command.telemetry, "configure_logging", fail)
+    monkeypatch.setattr(running.telemetry, "configure_logging", fail)
     result = invoke("sink")
     assert result.exit_code == code
     assert str(error) in result.stderr
@@ -114,7 +117,8 @@ def test_each_kind_of_failure_has_its_exit_code_and_one_plain_line(invoke, monke
 
 def test_a_fault_of_ours_is_logged_with_its_traceback():
     script = (
-        "from runtime import __main__ as c; c.ENTRIES['sink'] = 'no_such_module'; "
+        "from runtime import __main__ as c; from runtime.commands import running; "
+        "running.ENTRIES['sink'] = 'no_such_module'; "
         "import sys; sys.argv[1:] = ['sink']; c.main()"
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
@@ -140,7 +144,7 @@ def test_settings_that_cannot_be_used_are_one_line_and_two(invoke, monkeypatch):
 def test_an_unreachable_broker_is_temporary(monkeypatch, invoke):
     monkeypatch.setattr("runtime.topics._TIMEOUT_S", 1)
     monkeypatch.setenv("FILLSTREAM_BOOTSTRAP_SERVERS", f"127.0.0.1:{free_port()}")
-    monkeypatch.setattr(command.telemetry, "configure_logging", lambda *_: None)
+    monkeypatch.setattr(running.telemetry, "configure_logging", lambda *_: None)
     result = invoke("topics")
     assert result.exit_code == Exit.TEMPORARY
     assert "no answer from Kafka" in result.stderr

@@ -8,6 +8,7 @@ import yaml
 from typer.testing import CliRunner
 
 from runtime import __main__ as command
+from runtime.commands import running
 from runtime.settings import Settings, variable
 
 ROOT = Path(__file__).parent.parent.parent
@@ -19,7 +20,7 @@ DOCKERFILE = (ROOT / "docker" / "Dockerfile").read_text()
 @pytest.mark.parametrize("name", sorted(OURS))
 def test_each_service_of_ours_runs_a_command_that_exists(name, monkeypatch):
     calls = []
-    monkeypatch.setattr(command, "_run", lambda entry, **_options: calls.append(entry))
+    monkeypatch.setattr(running, "run", lambda entry, **_options: calls.append(entry))
     result = CliRunner().invoke(command.app, OURS[name]["command"])
     assert result.exit_code == 0, result.output
     assert calls == [OURS[name]["command"][0]]
@@ -38,7 +39,7 @@ def test_every_process_is_in_the_stack():
     embedded = {"broker", "clickhouse", "up", "demo", "chaos", "soak", "jars"}
     venue = {f"venue {name}" for name in ("list", "request", "seal", "sign")}
     by_hand = {"acls", "reconcile", "audit", "dlq list", "dlq show", "dlq replay"} | venue
-    assert {service["command"][0] for service in OURS.values()} == set(command.ENTRIES) - embedded - by_hand
+    assert {service["command"][0] for service in OURS.values()} == set(running.ENTRIES) - embedded - by_hand
 
 
 def test_members_of_a_group_have_names_of_their_own():

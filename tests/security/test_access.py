@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 from runtime import __main__ as command
 from runtime import access, acls
 from runtime.access import CREATE, READ, WRITE, Kind
+from runtime.commands import running
 from runtime.exits import Exit
 from schemas import topics
 
@@ -84,7 +85,7 @@ def test_a_grant_is_one_line_for_kafkas_own_tool():
 @pytest.fixture
 def invoke(monkeypatch):
     """Runs ``fillstream`` here; its log would go to a stream that ends with the call."""
-    monkeypatch.setattr(command.telemetry, "configure_logging", lambda *_: None)
+    monkeypatch.setattr(running.telemetry, "configure_logging", lambda *_: None)
     return lambda *words: CliRunner().invoke(command.app, list(words))
 
 
@@ -102,7 +103,7 @@ def test_one_account_for_all_roles_is_refused(invoke):
     assert "write {role} into it" in result.stderr
 
 
-@pytest.mark.parametrize("name", sorted(command.ROLES))
+@pytest.mark.parametrize("name", sorted(running.ROLES))
 def test_every_command_that_talks_to_kafka_names_a_role_of_the_table(name):
-    role = command.ROLES[name].format(venue="simulated")
+    role = running.ROLES[name].format(venue="simulated")
     assert role in {"", *ROLES}

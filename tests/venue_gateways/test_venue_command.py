@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from typer.testing import CliRunner
 
 from runtime import __main__ as command
+from runtime.commands import running
 from runtime.settings import SettingsError
 from venue_gateways import venues
 from venue_gateways.debugging import dialects
@@ -48,7 +49,7 @@ def keys(tmp_path):
 @pytest.fixture
 def invoke(monkeypatch):
     """Runs ``fillstream venue`` here; its log would go to a stream that ends with the call."""
-    monkeypatch.setattr(command.telemetry, "configure_logging", lambda *_: None)
+    monkeypatch.setattr(running.telemetry, "configure_logging", lambda *_: None)
     return lambda *words: CliRunner().invoke(command.app, ["venue", *words])
 
 

@@ -35,6 +35,7 @@ from domain.state import Balance
 from runtime import __main__ as command
 from runtime import kafka, plain, reading, topics
 from runtime.broker import EmbeddedBroker
+from runtime.commands import running
 from runtime.exits import Exit
 from runtime.settings import Settings, environment
 from schemas import codec
@@ -172,7 +173,7 @@ def cli(scene, monkeypatch, tmp_path):
     """Runs the command in a folder of its own."""
     for name, value in (environment(scene.settings) | {"FILLSTREAM_VAR": str(tmp_path)}).items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(command.telemetry, "configure_logging", lambda *_: None)
+    monkeypatch.setattr(running.telemetry, "configure_logging", lambda *_: None)
     return lambda *words: CliRunner().invoke(command.app, list(words))
 
 

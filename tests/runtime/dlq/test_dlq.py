@@ -14,6 +14,7 @@ from domain.money import parse
 from runtime import __main__ as command
 from runtime import kafka, plain, reading, topics
 from runtime.broker import EmbeddedBroker
+from runtime.commands import running
 from runtime.dlq import letters, replay
 from runtime.dlq.selection import Selection
 from runtime.exits import CheckFailed, Exit
@@ -64,7 +65,7 @@ def bury(installation):
 def invoke(installation, monkeypatch):
     monkeypatch.setenv("FILLSTREAM_BOOTSTRAP_SERVERS", installation.bootstrap_servers)
     monkeypatch.setenv("FILLSTREAM_PARTITIONS", str(PARTITIONS))
-    monkeypatch.setattr(command.telemetry, "configure_logging", lambda *_: None)
+    monkeypatch.setattr(running.telemetry, "configure_logging", lambda *_: None)
     runner = CliRunner()
     return lambda *words, **more: runner.invoke(command.app, ["dlq", *words], env={"COLUMNS": "250"}, **more)
 

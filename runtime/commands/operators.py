@@ -1,0 +1,41 @@
+"""Subcommands for those who look after a running system."""
+
+from typing import Annotated
+
+import typer
+
+from runtime.commands import running
+
+commands = typer.Typer()
+
+
+@commands.command()
+def reconcile(
+    venue: Annotated[str, typer.Argument(help="Whose orders to compare with ours, for example: simulated.")],
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run/--apply", help="Only show what differs, or have it believed as the venue has it.")
+    ] = True,
+    actor: Annotated[str, typer.Option(help="Who decides that it is believed; its reports name you.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
+) -> None:
+    """Compare our live orders, and what the ledger says of the account's balances, with what a venue says of them.
+
+    Exits with 1 if there are differences that somebody has to look at.
+    """
+    running.run("reconcile", venue=venue, apply=not dry_run, actor=actor, as_json=as_json)
+
+
+@commands.command()
+def audit(
+    partition: Annotated[int | None, typer.Option(min=0, help="Only this one; all unless given.")] = None,
+    differences: Annotated[int, typer.Option(min=1, help="Differing rows to show of each partition.")] = 10,
+    from_start: Annotated[
+        bool, typer.Option("--from-start", help="Not from where an earlier audit ended, but from the first record.")
+    ] = False,
+) -> None:
+    """Decide all input once more, and compare what comes of it with the stored tables, row by row.
+
+    Changes nothing, and may run beside the workers: it goes as far as they had come when it began. Exits with 1 if a
+    row differs.
+    """
+    running.run("audit", partition=partition, differences=differences, from_start=from_start)
