@@ -4,8 +4,11 @@ import os
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Final
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from runtime.broker import EmbeddedBroker
 from runtime.settings import FILE_VARIABLE, PREFIX, Settings
@@ -13,12 +16,38 @@ from runtime.settings import FILE_VARIABLE, PREFIX, Settings
 ROOT = Path(__file__).parent.parent
 JAR_CACHE = ROOT / "var" / "kafka"  # shared with `fillstream up`: Maven runs once
 
+#: Tests that start the whole system, or measure: never two of them at a time, and first, as they take longest.
+WHOLE_SYSTEM: Final = (
+    "tests/demo/",
+    "tests/faults/",
+    "tests/soak/",
+    "tests/benchmarks/",
+    "tests/mutants/",
+    "tests/runtime/test_supervisor.py",
+    "tests/test_readme.py",
+)
 
+
+class ByFile(LoadScopeScheduling):
+    """Gives each process of ``make test`` one file after the other, so that a file's fixtures are made once."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "the whole system" if nodeid.startswith(WHOLE_SYSTEM) else nodeid.split("::", 1)[0]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFile:
+    """Share tests out by files, unlike any of the ways that pytest-xdist has."""
+    return ByFile(config, log)
+
+
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs a broker, so that ``-m "not broker"`` runs the rest in seconds."""
+    """Mark what needs a broker, so that ``-m "not broker"`` runs the rest in seconds; put what takes longest first."""
     for item in items:
         if {"broker", "fresh_broker"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.broker)
+    items.sort(key=lambda item: not item.nodeid.startswith(WHOLE_SYSTEM))
 
 
 @pytest.fixture(autouse=True)
