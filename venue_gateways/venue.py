@@ -59,6 +59,15 @@ class Cancel(Call, frozen=True):
     venue_order_id: str | None = None
 
 
+class CancelAll(Call, frozen=True):
+    """Many open orders, whoever placed them: those of *venue_order_ids*, or if there are none, all that the account has
+    of *symbols*. See :meth:`Adapter.cancel_all`.
+    """
+
+    symbols: tuple[str, ...]
+    venue_order_ids: tuple[str, ...] = ()
+
+
 class FindOrder(Call, frozen=True):
     """One order, by either ID; by the venue's own if both are given."""
 
@@ -216,6 +225,7 @@ class Answer(Value, frozen=True):
     usage: tuple[tuple[str, int], ...] = ()
     venue_time_us: int = 0
     token: str | None = None
+    One of many orders may be ACCEPTED with a *reason*, if it holds for some of them only.
 
 
 class Finding(Value, frozen=True):
@@ -334,7 +344,11 @@ class Adapter(Protocol):
         """A new connection's part in the private stream; *token* is what :class:`ReadStreamToken` brought for it."""
 
 
-PRIORITIES: Mapping[type[Call], Priority] = {Place: Priority.PLACE, Cancel: Priority.CANCEL}
+PRIORITIES: Mapping[type[Call], Priority] = {
+    Place: Priority.PLACE,
+    Cancel: Priority.CANCEL,
+    CancelAll: Priority.CANCEL,
+}
 
 
 def priority(call: Call) -> Priority:
@@ -347,4 +361,7 @@ def decode(body: bytes | str, expected: Any) -> Any:
     try:
         return msgspec.json.decode(body, type=expected)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    def cancel_all(self, listed: Iterable[OrderSeen], *, whole_account: bool) -> tuple[CancelAll, ...]:
+        """The calls that cancel all open orders that were *listed*; *whole_account*: those are all that there are."""
+
         raise Unparsable(str(error)) from error

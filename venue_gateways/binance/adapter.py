@@ -17,6 +17,7 @@ from venue_gateways.venue import (
     Answer,
     Call,
     Cancel,
+    CancelAll,
     Finding,
     FindOrder,
     HttpRequest,
@@ -57,6 +58,7 @@ DOCUMENTED_LIMITS: Final = (
 _WEIGHTS: Final[Mapping[type[Call], int]] = {
     Place: 1,
     Cancel: 1,
+    CancelAll: 1,
     FindOrder: 4,
     ListTrades: 20,
     ListOrders: 20,
@@ -70,6 +72,7 @@ _WEIGHTS: Final[Mapping[type[Call], int]] = {
 _ENDPOINTS: Final[Mapping[type[Call], tuple[str, str]]] = {
     Place: ("POST", "/api/v3/order"),
     Cancel: ("DELETE", "/api/v3/order"),
+    CancelAll: ("DELETE", "/api/v3/openOrders"),
     FindOrder: ("GET", "/api/v3/order"),
     ListTrades: ("GET", "/api/v3/myTrades"),
     ListOrders: ("GET", "/api/v3/allOrders"),
@@ -149,6 +152,8 @@ class Binance(Adapter):
                 parameters = self._order(request)
             case Cancel(request):
                 parameters = [("symbol", self._name(request.symbol)), ("origClientOrderId", request.client_order_id)]
+            case CancelAll((symbol,)):
+                parameters = [("symbol", self._name(symbol))]
             case FindOrder(symbol, client_order_id, venue_order_id):
                 by = ("orderId", venue_order_id) if venue_order_id else ("origClientOrderId", client_order_id or "")
                 parameters = [("symbol", self._name(symbol)), by]
@@ -232,6 +237,13 @@ class Binance(Adapter):
         position = str(listed[-1].order_id + 1) if listed else getattr(call, "position", None)
         return Answer(Outcome.ACCEPTED, orders=orders, position=position, more=len(listed) >= PAGE)
 
+    def parse_canceled(self, _call: CancelAll, body: bytes) -> Answer:
+        """Documented: the answer has every order that was canceled. One with an order list in it, which none of ours
+        is in, is not understood: what is still listed as open tells.
+        """
+        listed: tuple[payloads.OrderPayload, ...] = decode(body, tuple[payloads.OrderPayload, ...])
+        return Answer(Outcome.ACCEPTED, orders=tuple(payloads.order_seen(order, self._symbol) for order in listed))
+
     def parse_balances(self, _call: Call, body: bytes) -> Answer:
         payload: payloads.AccountPayload = decode(body, payloads.AccountPayload)
         return Answer(Outcome.ACCEPTED, balances=tuple(map(payloads.balance, payload.balances)))
@@ -306,6 +318,11 @@ class Binance(Adapter):
                 return Finding(usable=True, order=found.order, trades=tuple(trades))
 
     @override
+    def cancel_all(self, listed: Iterable[OrderSeen], *, whole_account: bool) -> tuple[CancelAll, ...]:
+        """Documented: all of one symbol at a time."""
+        return tuple(CancelAll((symbol,)) for symbol in sorted({order.symbol for order in listed}))
+
+    @override
     def scopes(self, symbols: Iterable[str]) -> tuple[str, ...]:
         return tuple(symbol for symbol in sorted(symbols) if symbol in self._names)
 
@@ -324,6 +341,7 @@ def _page(name: str, position: str | None, since_us: int | None) -> Parameters:
 _PARSERS: Final[Mapping[type[Call], Callable[[Binance, Any, bytes], Answer]]] = {
     Place: Binance.parse_order,
     Cancel: Binance.parse_order,
+    CancelAll: Binance.parse_canceled,
     FindOrder: Binance.parse_order,
     ListTrades: Binance.parse_trades,
     ListOrders: Binance.parse_orders,

@@ -13,6 +13,7 @@ from venue_gateways.venue import (
     Answer,
     Call,
     Cancel,
+    CancelAll,
     FindOrder,
     HttpResponse,
     Outcome,
@@ -105,6 +106,7 @@ _NOT_FOUND: Final = Meaning(_REJECTED, "ORDER_NOT_FOUND")
 _OF_CALL: Final[Mapping[tuple[type[Call], int], Meaning]] = {
     # documented: the order could not be found, under the ID given. It may have filled, expired, or never been there.
     (Cancel, -2011): Meaning(_REJECTED, "ORDER_NOT_FOUND", Remedy.LOOK_UP),
+    (CancelAll, -2011): Meaning(_REJECTED, "ORDER_NOT_FOUND"),  # the symbol has no open orders
     (FindOrder, -2013): _NOT_FOUND,
     # documented: canceled or expired with nothing executed, more than 90 days ago
     (FindOrder, -2026): Meaning(_REJECTED, "ORDER_ARCHIVED"),

@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from domain.messages import VenueRequest
 from domain.throttle import Charge, Limit, windowed
-from venue_gateways.coinbase import configurations, errors, payloads, signing
+from venue_gateways.coinbase import cancels, configurations, errors, payloads, signing
 from venue_gateways.coinbase.paging import Bookmark, bookmark
 from venue_gateways.coinbase.stream import SILENCE_MAX_S, UserStream
 from venue_gateways.credentials import Credentials, PrivateKey
@@ -22,6 +22,7 @@ from venue_gateways.venue import (
     Answer,
     Call,
     Cancel,
+    CancelAll,
     Finding,
     FindOrder,
     HttpRequest,
@@ -50,6 +51,7 @@ from venue_gateways.venue import (
 HOST: Final = "api.coinbase.com"
 _PREFIX: Final = "/api/v3/brokerage"
 _ORDERS: Final = f"{_PREFIX}/orders"
+_CANCELS: Final = f"{_ORDERS}/batch_cancel"
 _HISTORY: Final = f"{_ORDERS}/historical"
 
 #: Scope of lists: the account's are told all at once, whatever the product (documented: product_ids is optional).
@@ -162,7 +164,9 @@ class Coinbase(Adapter):
                 expires_at_s = (now_us + self._lifetime_us) // _SECOND_US
                 return self._post(_ORDERS, self._order(request), now_us, expires_at_s)
             case Cancel(request, venue_order_id):
-                return self._post(f"{_ORDERS}/batch_cancel", {"order_ids": [self._id(request, venue_order_id)]}, now_us)
+                return self._post(_CANCELS, {"order_ids": [self._id(request, venue_order_id)]}, now_us)
+            case CancelAll(_, venue_order_ids):
+                return self._post(_CANCELS, {"order_ids": venue_order_ids}, now_us)
             case _:
                 return self._get(*self._query(call, now_us), now_us)
 
@@ -278,13 +282,10 @@ class Coinbase(Adapter):
         return Answer(Outcome.ACCEPTED, order=order)
 
     def parse_cancel(self, call: Cancel, body: bytes) -> Answer:
-        """Documented: ``success`` says that the cancel was submitted, not that the order is canceled."""
-        payload: payloads.CancelsPayload = decode(body, payloads.CancelsPayload)
-        asked = call.venue_order_id or self._venue_ids.get(call.request.client_order_id)
-        for result in payload.results:
-            if result.order_id == asked:
-                return Answer(Outcome.ACCEPTED) if result.success else errors.not_canceled(result.failure_reason)
-        raise Unparsable(f"the answer is not about order {asked}")
+        return cancels.of_one(body, call.venue_order_id or self._venue_ids.get(call.request.client_order_id))
+
+    def parse_cancels(self, call: CancelAll, body: bytes) -> Answer:
+        return cancels.of_many(body, call.venue_order_ids)
 
     def parse_found(self, call: FindOrder, body: bytes) -> Answer:
         """Either the order itself, or, if its ID at the venue wasn't known, a list in which it may be."""
@@ -437,6 +438,10 @@ class Coinbase(Adapter):
         return page
 
     @override
+    def cancel_all(self, listed: Iterable[OrderSeen], *, whole_account: bool) -> tuple[CancelAll, ...]:
+        return tuple(cancels.calls(listed))
+
+    @override
     def scopes(self, symbols: Iterable[str]) -> tuple[str, ...]:
         return (ACCOUNT,) if any(symbol in self._names for symbol in symbols) else ()
 
@@ -464,6 +469,7 @@ def _limit_of(call: Call) -> str:
 _PARSERS: Final[Mapping[type[Call], Callable[[Coinbase, Any, bytes], Answer]]] = {
     Place: Coinbase.parse_placement,
     Cancel: Coinbase.parse_cancel,
+    CancelAll: Coinbase.parse_cancels,
     FindOrder: Coinbase.parse_found,
     Search: Coinbase.parse_search,
     ListTrades: Coinbase.parse_trades,

@@ -25,6 +25,7 @@ from venue_gateways.venue import (
     Answer,
     Call,
     Cancel,
+    CancelAll,
     Finding,
     FindOrder,
     HttpRequest,
@@ -66,6 +67,7 @@ _ACCOUNT: Final = "account"
 _ENDPOINTS: Final[Mapping[type[Call], str]] = {
     Place: "AddOrder",
     Cancel: "CancelOrder",
+    CancelAll: "CancelAll",
     FindOrder: "QueryOrders",
     FindOpen: "OpenOrders",
     FindClosed: "ClosedOrders",
@@ -77,17 +79,18 @@ _ENDPOINTS: Final[Mapping[type[Call], str]] = {
     ReadStreamToken: "GetWebSocketsToken",
 }
 _PUBLIC: Final[Mapping[type[Call], str]] = {ReadRules: "AssetPairs", ReadClock: "Time"}
-#: Of the REST counter: documented, and 2 for look-ups by client order ID as in the venue's SDK.
+#: Of the REST counter. Documented: "ledger/trade history calls" count 2, AddOrder and CancelOrder nothing, all else 1.
 _COSTS: Final[Mapping[type[Call], int]] = {
     FindOrder: 1,
-    FindOpen: limits.DEAREST_CALL,
-    FindClosed: limits.DEAREST_CALL,
+    FindOpen: 1,
+    FindClosed: 1,
     FindTrades: limits.DEAREST_CALL,
     ListTrades: limits.DEAREST_CALL,
-    ListOrders: limits.DEAREST_CALL,
+    ListOrders: 1,
     ListOpenOrders: 1,
     ReadBalances: 1,
     ReadStreamToken: 1,
+    CancelAll: 1,
 }
 
 _TYPES: Final[Mapping[OrderType, str]] = {
@@ -166,6 +169,8 @@ class Kraken(Adapter):
                 fields = self._order(request, now_us)
             case Cancel(request):
                 fields = [("cl_ord_id", request.client_order_id)]
+            case CancelAll(_, (venue_order_id,)):
+                fields = [("txid", venue_order_id)]
             case FindOrder(_, _, str(venue_order_id)):
                 fields = [("txid", venue_order_id)]
             case FindOrder(_, str(client_order_id)) | FindOpen(client_order_id) | FindClosed(client_order_id):
@@ -234,6 +239,10 @@ class Kraken(Adapter):
             return Answer(Outcome.REJECTED, "ORDER_NOT_FOUND", Remedy.LOOK_UP)
         return Answer(Outcome.ACCEPTED)
 
+    def parse_all_canceled(self, _call: Call, body: bytes) -> Answer:
+        decode(body, payloads.CanceledPayload)  # how many they were, or none
+        return Answer(Outcome.ACCEPTED)
+
     def parse_queried(self, call: FindOrder, body: bytes) -> Answer:
         listed: dict[str, payloads.OrderPayload] = decode(body, dict[str, payloads.OrderPayload])
         if listed and call.venue_order_id not in listed:
@@ -262,7 +271,8 @@ class Kraken(Adapter):
 
     def _seen(self, txid: str, payload: payloads.OrderPayload) -> OrderSeen:
         order = payloads.order_seen(txid, payload, self._symbol)
-        self._ages.note(order.client_order_id, payloads.instant(payload.opentm))
+        for known_as in (order.client_order_id, txid):
+            self._ages.note(known_as, payloads.instant(payload.opentm))
         return order
 
     def parse_open_orders(self, _call: Call, body: bytes) -> Answer:
@@ -329,6 +339,12 @@ class Kraken(Adapter):
             case Cancel(request):
                 cost = self._ages.cancel_cost(request.client_order_id, now_us)
                 return (Charge(limits.TRADING, cost, request.symbol),) if cost else ()
+            case CancelAll((symbol,), (venue_order_id,)):
+                cost = self._ages.cancel_cost(venue_order_id, now_us)
+                return (Charge(limits.TRADING, cost, symbol),) if cost else ()
+            case CancelAll(symbols):
+                pairs = (Charge(limits.TRADING, limits.CANCEL_ALL, symbol) for symbol in symbols)
+                return (Charge(limits.REST, _COSTS[CancelAll]), *pairs)
             case _:
                 cost = _COSTS.get(_kind(call), 0)
                 return (Charge(limits.REST, cost),) if cost else ()
@@ -370,6 +386,14 @@ class Kraken(Adapter):
         return Finding(usable=True, order=found.order, trades=tuple(trades)) if whole else Finding(usable=False)
 
     @override
+    def cancel_all(self, listed: Iterable[OrderSeen], *, whole_account: bool) -> tuple[CancelAll, ...]:
+        """Documented: one call for all pairs. Those of some pairs alone are canceled one by one."""
+        orders = tuple(listed)
+        if whole_account:
+            return (CancelAll(tuple(sorted({order.symbol for order in orders}))),) if orders else ()
+        return tuple(CancelAll((order.symbol,), (order.venue_order_id,)) for order in orders if order.venue_order_id)
+
+    @override
     def scopes(self, symbols: Iterable[str]) -> tuple[str, ...]:
         return (_ACCOUNT,) if any(symbol in self._names for symbol in symbols) else ()
 
@@ -380,6 +404,8 @@ class Kraken(Adapter):
 
 def _kind(call: Call) -> type[Call]:
     """What kind of call it comes to: an order can be queried by the venue's ID alone (documented)."""
+    if isinstance(call, CancelAll) and call.venue_order_ids:
+        return Cancel
     return FindClosed if isinstance(call, FindOrder) and call.venue_order_id is None else type(call)
 
 
@@ -403,6 +429,7 @@ _AGENT: Final = ("User-Agent", "fillstream")  # documented: required
 _PARSERS: Final[Mapping[type[Call], Callable[[Kraken, Any, bytes], Answer]]] = {
     Place: Kraken.parse_placed,
     Cancel: Kraken.parse_canceled,
+    CancelAll: Kraken.parse_all_canceled,
     FindOrder: Kraken.parse_queried,
     FindOpen: Kraken.parse_open,
     FindClosed: Kraken.parse_closed,

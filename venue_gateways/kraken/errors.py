@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from venue_gateways.kraken import limits
-from venue_gateways.venue import Answer, Call, Cancel, FindOrder, Outcome, Place, Remedy
+from venue_gateways.venue import Answer, Call, Cancel, CancelAll, FindOrder, Outcome, Place, Remedy
 
 SECOND_US: Final = 1_000_000
 #: Until the counter has fallen far enough for a few more calls (assumed; the documents say "a few seconds").
@@ -140,7 +140,7 @@ def _meaning(call: Call, error: str) -> Meaning:
         if error.startswith("EAPI:Invalid nonce"):
             return _NONCE_OF_A_PLACEMENT
     if error.startswith(_NO_SUCH_ORDER):
-        if isinstance(call, Cancel):
+        if isinstance(call, Cancel | CancelAll):
             return _GONE
         if isinstance(call, FindOrder):
             return _NOT_FOUND

@@ -44,7 +44,9 @@ _TRADING_STEPS: Final = 2
 #: Documented: what a cancel costs of its pair's counter, by the age of its order, in seconds.
 _CANCEL: Final = ((5, 8), (10, 6), (15, 5), (45, 4), (90, 2), (300, 1))
 DEAREST_CANCEL: Final = _CANCEL[0][1]
-#: Documented: calls for histories count 2. The venue's SDK counts 2 for a look-up by client order ID, too.
+#: The venue's SDK: of each pair's counter, however many and old its orders are.
+CANCEL_ALL: Final = 1
+#: Documented: of the REST counter, "ledger/trade history calls" count 2, all others 1.
 DEAREST_CALL: Final = 2
 
 
@@ -69,7 +71,10 @@ def cancel_cost(age_us: int) -> int:
 
 
 class Ages:
-    """When orders were opened, at the latest: what is not known is charged as if it were young."""
+    """When orders were opened, at the latest: what is not known is charged as if it were young.
+
+    They go by their client order ID; those that a list has shown, by the venue's as well.
+    """
 
     def __init__(self) -> None:
         self._opened: Memory[str, int] = Memory()

@@ -22,6 +22,7 @@ from venue_gateways.venue import (
     Balance,
     Call,
     Cancel,
+    CancelAll,
     FindOrder,
     HttpResponse,
     ListOpenOrders,
@@ -98,6 +99,7 @@ BINANCE = Dialect(
     succeeds={
         Place(binance.order()): binance.answer(200, binance.ORDER),
         Cancel(binance.order()): binance.answer(200, binance.ORDER | {"status": "CANCELED"}),
+        CancelAll(("BTC-USD",)): binance.answer(200, [binance.ORDER | {"status": "CANCELED"}]),
         _BINANCE_FOUND: binance.answer(200, binance.ORDER),
         ListTrades("BTC-USD"): binance.answer(200, [binance.TRADE]),
         ListOrders("BTC-USD"): binance.answer(200, [binance.ORDER]),
@@ -149,6 +151,8 @@ KRAKEN = Dialect(
     succeeds={
         Place(kraken.order()): kraken.answer({"descr": {"order": "buy"}, "txid": [kraken.TXID]}),
         Cancel(kraken.order()): kraken.answer({"count": 1}),
+        CancelAll(("BTC-USD",)): kraken.answer({"count": 4}),
+        CancelAll(("BTC-USD",), (kraken.TXID,)): kraken.answer({"count": 1}),
         _KRAKEN_FOUND: kraken.answer({kraken.TXID: kraken.ORDER}),
         FindOpen(kraken.OURS): kraken.answer({"open": {kraken.TXID: kraken.ORDER}}),
         FindClosed(kraken.OURS): kraken.closed(kraken.ORDER | {"status": "closed"}),
@@ -210,6 +214,7 @@ COINBASE = Dialect(
     succeeds={
         Place(coinbase.order()): coinbase.answer(200, coinbase.PLACED),
         Cancel(coinbase.order(), coinbase.THEIRS): coinbase.canceled(success=True),
+        CancelAll(("BTC-USD",), (coinbase.THEIRS,)): coinbase.canceled(success=True),
         _COINBASE_FOUND: coinbase.answer(200, {"order": coinbase.ORDER}),
         Search("BTC-USD", coinbase.OURS): coinbase.listed(coinbase.ORDER),
         ListTrades("account"): coinbase.fills(coinbase.FILL),

@@ -8,15 +8,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from domain.throttle import Priority
 from tests.venue_gateways.contract.dialects import DIALECTS, Dialect, changed, leaves, with_surprises
 from venue_gateways.venue import (
     Answer,
     Cancel,
+    CancelAll,
     Finding,
     HttpResponse,
     ListOpenOrders,
     ListTrades,
     OpenStream,
+    OrderSeen,
     OrderState,
     Outcome,
     Place,
@@ -29,6 +32,7 @@ from venue_gateways.venue import (
     Repeat,
     StreamSignal,
     Unparsable,
+    priority,
 )
 
 NOW = 1_705_314_600_000_000
@@ -283,6 +287,36 @@ def test_an_amount_that_is_none_or_has_lost_its_digits_is_not_taken(dialect, amo
     for path in dialect.amounts:
         found = dialect.adapter().parse(dialect.found, changed(dialect.succeeds[dialect.found], path, amount))
         assert (found.outcome, found.order) == (Outcome.UNKNOWN, None)
+
+
+@dialects
+@pytest.mark.parametrize("whole_account", [True, False])
+def test_all_that_is_listed_is_canceled_by_calls_that_name_it(dialect, whole_account):
+    """By symbol, by the venue's IDs, or the account's all; and nothing is asked if nothing is listed."""
+    adapter = dialect.adapter()
+    listed = [
+        OrderSeen(f"order-{number}", ("BTC-USD", "ETH-USD")[number % 2], OrderState.OPEN, 0, f"V{number}")
+        for number in range(250)
+    ]
+    made = adapter.cancel_all(listed, whole_account=whole_account)
+    assert {symbol for call in made for symbol in call.symbols} == {"BTC-USD", "ETH-USD"}
+    named = [each for call in made for each in call.venue_order_ids]
+    assert sorted(named) in ([], sorted(order.venue_order_id for order in listed))
+    assert all(len(call.venue_order_ids) <= 100 for call in made)
+    for call in made:
+        request = adapter.build(call, NOW)
+        assert all(each in request.target + request.body.decode() for each in call.venue_order_ids)
+        assert priority(call) is Priority.CANCEL
+    assert adapter.cancel_all([], whole_account=whole_account) == ()
+
+
+@dialects
+def test_whether_anything_was_canceled_is_not_known_without_an_answer(dialect):
+    for call in dialect.succeeds:
+        if isinstance(call, CancelAll):
+            for status, body in ((200, b"{"), (200, b"{}"), (503, b"{}")):
+                assert dialect.adapter().parse(call, HttpResponse(status, {}, body)).outcome is Outcome.UNKNOWN
+            assert dialect.adapter().parse(call, dialect.try_again).outcome is Outcome.RETRY_SAFE
 
 
 def look_up(dialect: Dialect, respond: Callable[[type], HttpResponse]) -> Finding:

@@ -13,6 +13,7 @@ from venue_gateways.kraken.limits import Tier
 from venue_gateways.kraken.signing import KrakenSigner
 from venue_gateways.venue import (
     Cancel,
+    CancelAll,
     FindOrder,
     ListOpenOrders,
     ListOrders,
@@ -37,12 +38,12 @@ CANCEL = Cancel(order(Operation.CANCEL))
     ("call", "cost"),
     [
         (FindOrder("BTC-USD", venue_order_id="O1"), 1),
-        (FindOrder("BTC-USD", OURS), 2),
-        (FindOpen(OURS), 2),
-        (FindClosed(OURS), 2),
+        (FindOrder("BTC-USD", OURS), 1),
+        (FindOpen(OURS), 1),
+        (FindClosed(OURS), 1),
         (FindTrades(("T1",)), 2),
         (ListTrades("account"), 2),
-        (ListOrders("account"), 2),
+        (ListOrders("account"), 1),
         (ListOpenOrders("account"), 1),
         (ReadStreamToken(), 1),
     ],
@@ -59,6 +60,34 @@ def test_public_calls_and_connections_are_in_no_counter(adapter, call):
 def test_a_placement_is_charged_to_the_counter_of_its_pair_alone(adapter):
     assert adapter.charges(Place(order()), NOON) == (Charge(limits.TRADING, 1, "BTC-USD"),)
     assert adapter.lane(order(symbol="ETH-USDT")) == "ETH-USDT"
+
+
+def test_all_orders_are_canceled_at_one_of_each_pair_and_one_of_them_at_what_its_age_costs(adapter):
+    one = CancelAll(("BTC-USD",), ("O1",))
+    assert adapter.charges(one, NOON) == (Charge(limits.TRADING, 8, "BTC-USD"),)
+    adapter.parse(ListOpenOrders("account"), answer({"open": {"O1": ORDER}}))
+    opened_us = round(ORDER["opentm"] * SECOND)
+    assert adapter.charges(one, opened_us + 20 * SECOND) == (Charge(limits.TRADING, 4, "BTC-USD"),)
+    assert adapter.charges(one, opened_us + 300 * SECOND) == ()
+    pairs = (Charge(limits.TRADING, 1, "BTC-USD"), Charge(limits.TRADING, 1, "ETH-USDT"))
+    assert adapter.charges(CancelAll(("BTC-USD", "ETH-USDT")), NOON) == (Charge(limits.REST, 1), *pairs)
+
+
+@pytest.mark.parametrize("orders", [1, 7])
+def test_what_became_of_several_orders_is_known_within_a_minute_at_the_lowest_tier(adapter, orders):
+    """Each has filled and is looked up among the open, the ended, and its trades, one call after the other."""
+    throttle = Throttle(limits.limits(Tier.STARTER), 4, 0.2, NOON)
+    throttle.own(4, NOON)
+    now = NOON + 60 * SECOND  # time in which nothing was asked, but for the polling of a stream that is up
+    for _ in range(2):
+        for call in (ListTrades("account"), ListOpenOrders("account")):
+            assert throttle.take(adapter.charges(call, now), priority(call), now) is None
+    began = now
+    for _ in range(orders):
+        for call in (FindOpen(OURS), FindClosed(OURS), FindTrades(("T1",))):
+            while (again := throttle.take(adapter.charges(call, now), priority(call), now)) is not None:
+                now = again
+    assert now - began <= 60 * SECOND
 
 
 @pytest.mark.parametrize(("age_s", "cost"), COSTS)
