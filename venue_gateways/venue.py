@@ -7,11 +7,11 @@ as a function, and a new venue is one more implementation of :class:`Adapter`.
 
 from collections.abc import Generator, Iterable, Mapping
 from enum import StrEnum
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 import msgspec
 
-from domain.messages import Liquidity, VenueRequest
+from domain.messages import Liquidity, Side, VenueRequest
 from domain.throttle import Charge, Limit, Priority
 from venue_gateways.credentials import Credentials
 from venue_gateways.grid import Grid
@@ -115,6 +115,12 @@ class ReadBalances(Call, frozen=True):
     position: str | None = None
 
 
+class ReadQuotes(Call, frozen=True):
+    """The best prices of *symbols*, each of which the venue lists. There is at least one."""
+
+    symbols: tuple[str, ...]
+
+
 class ReadStreamToken(Call, frozen=True):
     """The token that opens one connection to the private stream, at venues that want one (:class:`Traits`)."""
 
@@ -142,7 +148,7 @@ class Remedy(StrEnum):
     LOOK_UP = "LOOK_UP"  # the venue has, or had, an order under this client order ID: ask for it
     SET_CLOCK = "SET_CLOCK"
     BACK_OFF = "BACK_OFF"  # the venue is overloaded or going down: counts against the breaker
-    BLOCK = "BLOCK"  # the credential or address is refused: open the breaker
+    BLOCK = "BLOCK"  # the address is refused, or with REJECTED the credential: open the breaker
 
 
 class OrderState(StrEnum):
@@ -168,6 +174,8 @@ class OrderSeen(Value, frozen=True):
 
 
 class TradeSeen(Value, frozen=True):
+    """One of the account's trades. *side* is None where whoever told it didn't say."""
+
     trade_id: str
     venue_order_id: str
     symbol: str
@@ -177,6 +185,17 @@ class TradeSeen(Value, frozen=True):
     fee_asset: str
     liquidity: Liquidity
     traded_at: int
+    side: Side | None = None
+
+
+class QuoteSeen(Value, frozen=True):
+    """The best prices of a book, and the quantities at them. A book with an empty side has none."""
+
+    symbol: str
+    bid: int
+    bid_quantity: int
+    ask: int
+    ask_quantity: int
 
 
 class Balance(Value, frozen=True):
@@ -206,6 +225,7 @@ class Answer(Value, frozen=True):
 
     *wait_us* is how long the venue wants not to be asked, about *limit* (of *scope* alone, if that is given) or (None)
     at all. A cancel that is ACCEPTED without an *order* has been taken note of: what comes of it has to be looked up.
+    One of many orders may be ACCEPTED with a *reason*, if it holds for some of them only.
     """
 
     outcome: Outcome
@@ -218,6 +238,7 @@ class Answer(Value, frozen=True):
     orders: tuple[OrderSeen, ...] = ()
     trades: tuple[TradeSeen, ...] = ()
     balances: tuple[Balance, ...] = ()
+    quotes: tuple[QuoteSeen, ...] = ()
     position: str | None = None
     more: bool = False
     absent: bool = False
@@ -225,7 +246,6 @@ class Answer(Value, frozen=True):
     usage: tuple[tuple[str, int], ...] = ()
     venue_time_us: int = 0
     token: str | None = None
-    One of many orders may be ACCEPTED with a *reason*, if it holds for some of them only.
 
 
 class Finding(Value, frozen=True):
@@ -337,6 +357,9 @@ class Adapter(Protocol):
     def look_up(self, symbol: str, client_order_id: str) -> LookUp:
         """All there is to know of one order, its trades included."""
 
+    def cancel_all(self, listed: Iterable[OrderSeen], *, whole_account: bool) -> tuple[CancelAll, ...]:
+        """The calls that cancel all open orders that were *listed*; *whole_account*: those are all that there are."""
+
     def scopes(self, symbols: Iterable[str]) -> tuple[str, ...]:
         """What trades and orders have to be listed by, to see those of all *symbols*."""
 
@@ -351,6 +374,10 @@ PRIORITIES: Mapping[type[Call], Priority] = {
 }
 
 
+#: What says nothing of the account or its orders.
+MARKET_DATA: Final[frozenset[type[Call]]] = frozenset({ReadQuotes})
+
+
 def priority(call: Call) -> Priority:
     """Cancels first, then placements, then everything that only asks."""
     return PRIORITIES.get(type(call), Priority.QUERY)
@@ -361,7 +388,4 @@ def decode(body: bytes | str, expected: Any) -> Any:
     try:
         return msgspec.json.decode(body, type=expected)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-    def cancel_all(self, listed: Iterable[OrderSeen], *, whole_account: bool) -> tuple[CancelAll, ...]:
-        """The calls that cancel all open orders that were *listed*; *whole_account*: those are all that there are."""
-
         raise Unparsable(str(error)) from error
