@@ -54,7 +54,7 @@ def table(venues: Iterable[str], database: str = "fillstream") -> Mapping[str, t
     venues = tuple(sorted(venues))
     requests = tuple(map(topics.venue_requests, venues))
     everything = tuple(topics.every(venues))
-    told = (topics.ORDER_COMMANDS, topics.TRANSFERS, topics.VENUE_REPORTS, *topics.OUTPUTS)
+    told = (topics.ORDER_COMMANDS, topics.TRANSFERS, topics.VENUE_REPORTS, *topics.OUTPUTS, *topics.OBSERVATIONS)
     answers = (topics.ORDER_EVENTS,)
     roles = {
         "worker": (
@@ -91,7 +91,7 @@ def gateway(venue: str) -> str:
 def _of_gateway(venue: str) -> tuple[Grant, ...]:
     return (
         _on((topics.venue_requests(venue),), READ),
-        _on((topics.VENUE_REPORTS, topics.DEAD_LETTERS), WRITE),
+        _on((topics.VENUE_REPORTS, topics.DEAD_LETTERS, *topics.OBSERVATIONS), WRITE),
         _group(f"{topics.APPLICATION}-gateway-{venue}"),
     )
 

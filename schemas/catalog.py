@@ -12,7 +12,7 @@ from importlib.resources.abc import Traversable
 from types import ModuleType
 from typing import Any, Final, TypeAlias
 
-from domain import messages, state
+from domain import messages, observations, state
 
 Json: TypeAlias = Any
 """A parsed .avsc: a string, a list or a dict, as the Avro specification nests them."""
@@ -69,7 +69,7 @@ class Catalog:
         return found if isinstance(found, type) else None
 
 
-PRODUCT: Final = Catalog(resources.files("schemas"), NAMESPACE, (messages, state))
+PRODUCT: Final = Catalog(resources.files("schemas"), NAMESPACE, (messages, observations, state))
 """The schemas beside this file: every message and every row of the tables."""
 
 ids: Final = PRODUCT.ids

@@ -5,7 +5,7 @@ from typing import Final
 
 import msgspec
 
-from domain import messages, state
+from domain import messages, observations, state
 
 APPLICATION: Final = "fillstream"
 DAY_MS: Final = 86_400_000
@@ -54,6 +54,10 @@ DEAD_LETTERS = Topic(
 )
 #: Kept longer than the letters are: it says who had what done again.
 REPLAYS = Topic(name="replays", value=messages.Replay, key="the dead record's coordinates", retention_ms=365 * DAY_MS)
+QUOTES = Topic(name="quotes", value=observations.Quote, key="symbol")
+VENUE_BALANCES = Topic(
+    name="venue-balances", value=observations.VenueBalance, key="venue", retention_ms=30 * DAY_MS
+)  # evidence of differences, which take people a while to look into
 
 ORDERS_CHANGELOG = Topic(
     name=f"{APPLICATION}-orders-changelog", value=state.Order, key="order key, 12 bytes", compacted=True
@@ -70,6 +74,8 @@ POSITIONS_CHANGELOG = Topic(
 
 INPUTS: Final = (ORDER_COMMANDS, TRANSFERS, VENUE_REPORTS, TICKS)
 OUTPUTS: Final = (ORDER_EVENTS, LEDGER_ENTRIES, DEAD_LETTERS)
+#: What gateways see of venues besides orders. No decision reads it.
+OBSERVATIONS: Final = (QUOTES, VENUE_BALANCES)
 #: What operators do. `fillstream dlq` writes and reads it; the sink leaves it alone.
 OPERATIONS: Final = (REPLAYS,)
 CHANGELOGS: Final = (ORDERS_CHANGELOG, BALANCES_CHANGELOG, ANSWERS_CHANGELOG, POSITIONS_CHANGELOG)
@@ -84,6 +90,7 @@ def every(venues: tuple[str, ...]) -> Iterator[Topic]:
     """All topics of an installation that trades on *venues*."""
     yield from INPUTS
     yield from OUTPUTS
+    yield from OBSERVATIONS
     yield from OPERATIONS
     yield from CHANGELOGS
     yield from (venue_requests(venue) for venue in venues)

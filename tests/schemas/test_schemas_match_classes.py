@@ -10,7 +10,7 @@ from enum import StrEnum
 import msgspec
 import pytest
 
-from domain import messages, state
+from domain import messages, observations, state
 from domain.messages import Message
 from schemas import catalog, plan, topics
 from tests.schemas import samples
@@ -87,7 +87,9 @@ def test_every_class_of_the_messages_is_in_a_schema():
     named = {
         found for name in samples.NAMES for found in re.findall(r'"name": "(\w+)"', json.dumps(catalog.latest(name)))
     }
-    classes = [found for module in (messages, state) for _, found in inspect.getmembers(module, inspect.isclass)]
+    classes = [
+        found for module in (messages, observations, state) for _, found in inspect.getmembers(module, inspect.isclass)
+    ]
     travelling = {found.__name__ for found in classes if issubclass(found, Message | StrEnum)}
     assert travelling - {"Message", "StrEnum"} <= named
 

@@ -38,6 +38,8 @@ def test_each_topic_has_the_writers_that_the_architecture_names_and_no_other():
         "order-events": {"worker"},
         "ledger-entries": {"worker"},
         "dead-letters": {"worker"} | gateways,
+        "quotes": gateways,
+        "venue-balances": gateways,
         "replays": {"operator"},
         "venue-requests.binance": {"worker", "operator"},
         "venue-requests.simulated": {"worker", "operator"},
