@@ -69,6 +69,12 @@ def table(venues: Iterable[str], database: str = "fillstream") -> Mapping[str, t
             Grant(Kind.TOPIC, (topics.venue_requests("").name,), (READ,), prefixed=True),  # also of a new venue
             _group(f"{database}-sink"),
         ),
+        "probe": (
+            _on((*topics.INPUTS, *topics.OUTPUTS), READ, DESCRIBE_CONFIGS),
+            Grant(Kind.TOPIC, (topics.venue_requests("").name,), (READ, DESCRIBE_CONFIGS), prefixed=True),
+            _on((topics.ORDER_COMMANDS,), WRITE),  # canaries
+            Grant(Kind.GROUP, (topics.APPLICATION, f"{database}-sink"), (DESCRIBE,), prefixed=True),
+        ),
         "upstream": (_on((topics.ORDER_COMMANDS,), WRITE), _on(answers, READ), _group("upstream-", prefixed=True)),
         "treasury": (_on((topics.TRANSFERS,), WRITE), _on(answers, READ), _group("treasury-", prefixed=True)),
         "operator": (

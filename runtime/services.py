@@ -70,13 +70,14 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     A *proxy* port is where something listens that carries bytes to the broker or the venue: processes go there instead
     of to its own port; 0: there is none. *simulator* are further options of ``fillstream simulator`` by their names,
     with underscores. Without *venues* there is the one that is nobody's; where there are several, each has so many
-    *gateways*, and the ports are of the first.
+    *gateways*, and the ports are of the first. A *probe* sends canaries, which a trial would take for strangers.
     """
 
     venues: tuple[str, ...] = ()
     workers: int = 2
     spare_workers: int = 0
     gateways: int = 1
+    probe: bool = False
     broker_port: int = 0
     clickhouse_port: int = 0
     simulator_port: int = 0
@@ -201,7 +202,8 @@ def _clients(plan: "_Plan", options: Options, venues: Iterable[_Venue]) -> tuple
         for venue in venues
         for n in range(options.gateways)
     ]
-    return (*workers[: options.workers], *spares, *gateways, plan.client("sink", "sink"))
+    watchers = [plan.client("probe", "probe")] if options.probe else []
+    return (*workers[: options.workers], *spares, *gateways, plan.client("sink", "sink"), *watchers)
 
 
 class _Plan:

@@ -126,6 +126,16 @@ class Settings(BaseSettings):
         cls,
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
+    # probe
+    probe_lag_interval_s: float = Field(5.0, gt=0, description="seconds between looks at how far groups are behind")
+    probe_canary_interval_s: float = Field(
+        10.0, ge=0, description="seconds between canaries, one to each partition; 0: none are sent"
+    )
+    probe_audit_interval_s: float = Field(
+        300.0, ge=0, description="seconds between runs of the audits in ClickHouse; 0: none are run"
+    )
+    probe_audit_timeout_s: int = Field(60, ge=1, description="for one query of an audit")
+
         env_settings: PydanticBaseSettingsSource,
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,

@@ -18,14 +18,15 @@ def up(
     broker_port: PortOption = 0,
     clickhouse_port: PortOption = 0,
     simulator_port: PortOption = 0,
+    probe: Annotated[bool, typer.Option(help="Run the probe, too.")] = True,
 ) -> None:
     """Run everything on this machine and keep it running.
 
-    Broker, topics, simulated venues, ClickHouse, workers, gateways, sink; restarts what dies. var/endpoints.json says
-    where they answer, var/log/ has a log of each. Ctrl-C stops all.
+    Broker, topics, simulated venues, ClickHouse, workers, gateways, sink, probe; restarts what dies. Where they answer
+    is in var/endpoints.json, a log of each in var/log/. Ctrl-C stops all.
     """
     ports = {"broker_port": broker_port, "clickhouse_port": clickhouse_port, "simulator_port": simulator_port}
-    running.run("up", workers=workers, venues=named(venues), **ports)
+    running.run("up", workers=workers, venues=named(venues), probe=probe, **ports)
 
 
 @commands.command()
@@ -100,6 +101,12 @@ def simulator(  # noqa: PLR0913, PLR0917  # each is an option of the command lin
     credentials: Annotated[
         Path | None, typer.Option(help="TOML file with key and secret of the account; in var/simulator/ unless given.")
     ] = None,
+@commands.command()
+def probe() -> None:
+    """Run the probe: measures how far everybody is behind, sends canaries through the system, audits ClickHouse."""
+    running.run("probe")
+
+
     seed: Annotated[int, typer.Option(help="Seed of the market's moves.")] = 1,
     fault_plan: Annotated[Path | None, typer.Option(help="JSON file of faults: delays, losses, repeats.")] = None,
     weight_per_minute: Annotated[int, typer.Option(min=1, help="Binance's limit of weight per minute.")] = 120_000,

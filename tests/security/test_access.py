@@ -31,7 +31,7 @@ def who_may(operation):
 def test_each_topic_has_the_writers_that_the_architecture_names_and_no_other():
     gateways = {"gateway-binance", "gateway-simulated"}
     assert who_may(WRITE) == {
-        "order-commands": {"upstream", "operator"},
+        "order-commands": {"upstream", "operator", "probe"},
         "transfers": {"treasury", "operator"},
         "venue-reports": gateways,
         "ticks": {"worker"},
@@ -49,8 +49,8 @@ def test_each_topic_has_the_writers_that_the_architecture_names_and_no_other():
 
 def test_requests_to_a_venue_are_read_by_its_own_gateways_alone():
     readers = who_may(READ)
-    assert readers["venue-requests.binance"] == {"gateway-binance", "sink", "operator"}
-    assert readers["order-events"] == {"sink", "upstream", "treasury", "operator"}
+    assert readers["venue-requests.binance"] == {"gateway-binance", "sink", "operator", "probe"}
+    assert readers["order-events"] == {"sink", "upstream", "treasury", "operator", "probe"}
 
 
 def test_nobody_but_the_operator_makes_topics():

@@ -1,0 +1,151 @@
+"""Where logs begin and end, where groups stand, and what is there: read from Kafka, in no group of one's own."""
+
+import time
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+from confluent_kafka import (
+    OFFSET_INVALID,
+    Consumer,
+    ConsumerGroupTopicPartitions,
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicPartition,
+)
+from confluent_kafka.admin import AdminClient, ConfigResource, OffsetSpec, ResourceType
+
+from observation.lag import Head, Place
+from runtime import kafka
+from runtime.settings import Settings
+
+_GROUP: Final = "fillstream-probe"  # librdkafka wants a name; nothing joins or commits under it
+_ASK_WITHIN_S: Final = 8.0
+_READ_WITHIN_S: Final = 4.0
+_POLL_S: Final = 0.1
+_FETCH_BYTES: Final = 16_384  # one record is enough; a batch that is larger comes anyway
+
+
+class Members(msgspec.Struct, frozen=True):
+    """Who is in a group, by client ID, and what each of its partitions is owned by."""
+
+    names: tuple[str, ...]
+    owners: Mapping[Place, str]
+
+
+class Offsets:
+    """One connection. Every method raises KafkaException if the broker doesn't answer in time."""
+
+    def __init__(self, settings: Settings, client_id: str) -> None:
+        self._settings = settings
+        self._client_id = client_id
+        self._admin = AdminClient(kafka.client(settings, client_id=client_id) | {"log_level": 0})
+        self._consumer: Consumer | None = None
+
+    def close(self) -> None:
+        if self._consumer is not None:
+            self._consumer.close()
+            self._consumer = None
+
+    def partitions(self) -> Mapping[str, int]:
+        """The number of partitions of each topic that there is."""
+        described = self._admin.list_topics(timeout=_ASK_WITHIN_S).topics
+        return {name: len(topic.partitions) for name, topic in described.items()}
+
+    def bounds(self, places: Iterable[Place]) -> Mapping[Place, tuple[int, int]]:
+        """First offset and high watermark of each."""
+        wanted = [TopicPartition(place.topic, place.partition) for place in places]
+        firsts = self._list(wanted, OffsetSpec.earliest())
+        ends = self._list(wanted, OffsetSpec.latest())
+        return {place: (firsts[place], end) for place, end in ends.items()}
+
+    def committed(self, group: str, places: Iterable[Place]) -> Mapping[Place, int]:
+        """The offsets of *group*, where it has one."""
+        asked = [TopicPartition(place.topic, place.partition) for place in places]
+        found: Any = self._admin.list_consumer_group_offsets(
+            [ConsumerGroupTopicPartitions(group, asked)], request_timeout=_ASK_WITHIN_S
+        )[group].result(_ASK_WITHIN_S)
+        return {
+            Place(at.topic, at.partition): at.offset
+            for at in found.topic_partitions
+            if at.error is None and at.offset not in {OFFSET_INVALID, -1}
+        }
+
+    def members(self, names: Sequence[str]) -> Mapping[str, Members]:
+        """The members of each group; none of one that nobody is in."""
+        asked = self._admin.describe_consumer_groups(list(names), request_timeout=_ASK_WITHIN_S)
+        return {name: _members(answer.result(_ASK_WITHIN_S)) for name, answer in asked.items()}
+
+    def retention_s(self, names: Iterable[str]) -> Mapping[str, float]:
+        """For how long each topic keeps its records, where it doesn't keep them for good."""
+        asked = [ConfigResource(ResourceType.TOPIC, name) for name in names]
+        answers = self._admin.describe_configs(asked, request_timeout=_ASK_WITHIN_S) if asked else {}
+        configs = {resource.name: answer.result(_ASK_WITHIN_S) for resource, answer in answers.items()}
+        kept = {
+            name: int(config["retention.ms"].value)
+            for name, config in configs.items()
+            if "delete" in str(config["cleanup.policy"].value)
+        }
+        return {name: milliseconds / 1_000 for name, milliseconds in kept.items() if milliseconds >= 0}
+
+    def heads(self, wanted: Mapping[Place, int]) -> Mapping[Place, Head]:
+        """What a reader finds at each offset; without those that the broker was too slow for."""
+        if not wanted:
+            return {}
+        consumer = self._consumer = self._consumer or self._open()
+        consumer.assign([TopicPartition(place.topic, place.partition, offset) for place, offset in wanted.items()])
+        found: dict[Place, Head] = {}
+        deadline_s = time.monotonic() + _READ_WITHIN_S
+        while len(found) < len(wanted) and time.monotonic() < deadline_s:
+            for message in consumer.consume(500, _POLL_S):
+                _note(found, wanted, message)
+        consumer.unassign()
+        return found
+
+    def _list(self, wanted: Collection[TopicPartition], which: OffsetSpec) -> dict[Place, int]:
+        if not wanted:
+            return {}
+        asked = self._admin.list_offsets(
+            dict.fromkeys(wanted, which),
+            isolation_level=IsolationLevel.READ_UNCOMMITTED,
+            request_timeout=_ASK_WITHIN_S,
+        )
+        return {Place(at.topic, at.partition): answer.result(_ASK_WITHIN_S).offset for at, answer in asked.items()}
+
+    def _open(self) -> Consumer:
+        return Consumer(
+            kafka.consumer(
+                self._settings,
+                _GROUP,
+                client_id=self._client_id,
+                enable_partition_eof=True,
+                fetch_message_max_bytes=_FETCH_BYTES,
+                queued_max_messages_kbytes=1_024,
+                fetch_wait_max_ms=10,  # where there is nothing, that is soon told
+            )
+            | {"log_level": 0}
+        )
+
+
+def _note(found: dict[Place, Head], wanted: Mapping[Place, int], message: Message) -> None:
+    """Keep the first word on a place. Raises KafkaException for an error of all."""
+    error, place = message.error(), Place(str(message.topic()), int(message.partition() or 0))
+    if error is not None and error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001  # librdkafka's own name
+        if error.fatal() or error.code() == KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001  # the same
+            raise KafkaException(error)
+        return
+    if place in wanted and place not in found:
+        offset = int(message.offset() or 0)
+        found[place] = Head(None if error is not None else int(message.timestamp()[1]), offset)
+
+
+def _members(described: Any) -> Members:
+    owners = {
+        Place(at.topic, at.partition): member.client_id
+        for member in described.members
+        if member.assignment is not None
+        for at in member.assignment.topic_partitions
+    }
+    return Members(tuple(sorted(member.client_id for member in described.members)), owners)
