@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
+from urllib.parse import quote
 
 from typing_extensions import override
 
@@ -33,6 +34,7 @@ from venue_gateways.venue import (
     Place,
     ReadBalances,
     ReadClock,
+    ReadQuotes,
     ReadRules,
     ReadUsage,
     Repeat,
@@ -65,6 +67,7 @@ _WEIGHTS: Final[Mapping[type[Call], int]] = {
     ListOpenOrders: 6,
     ReadRules: 20,
     ReadBalances: 20,
+    ReadQuotes: 4,  # of any number of symbols
     ReadClock: 1,
     ReadUsage: 40,
     OpenStream: 4,  # 2 for the connection, 2 for the subscription
@@ -80,9 +83,10 @@ _ENDPOINTS: Final[Mapping[type[Call], tuple[str, str]]] = {
     ReadBalances: ("GET", "/api/v3/account"),
     ReadRules: ("GET", "/api/v3/exchangeInfo"),
     ReadClock: ("GET", "/api/v3/time"),
+    ReadQuotes: ("GET", "/api/v3/ticker/bookTicker"),
     ReadUsage: ("GET", "/api/v3/rateLimit/order"),
 }
-_PUBLIC: Final = frozenset({ReadRules, ReadClock})
+_PUBLIC: Final = frozenset({ReadRules, ReadClock, ReadQuotes})
 _WEIGHT_OF_ONE_ORDERS_TRADES: Final = 5
 
 _TYPES: Final[Mapping[OrderType, str]] = {
@@ -140,10 +144,17 @@ class Binance(Adapter):
     def build(self, call: Call, now_us: int) -> HttpRequest:
         method, path = _ENDPOINTS[type(call)]
         if type(call) in _PUBLIC:
-            return HttpRequest(method, path)
+            return HttpRequest(method, path + self._public_query(call))
         timing = [("recvWindow", str(self._receive_window_ms)), ("timestamp", str(now_us // 1000))]
         target = f"{path}?{signing.signed_query([*self._parameters(call), *timing], self._signer)}"
         return HttpRequest(method, target, (("X-MBX-APIKEY", self._key),))
+
+    def _public_query(self, call: Call) -> str:
+        """Documented: symbols are a JSON array."""
+        if not isinstance(call, ReadQuotes):
+            return ""
+        names = ",".join(f'"{self._name(symbol)}"' for symbol in call.symbols)
+        return f"?symbols={quote(f'[{names}]', safe='')}"
 
     def _parameters(self, call: Call) -> Parameters:
         parameters: Parameters = []
@@ -248,6 +259,10 @@ class Binance(Adapter):
         payload: payloads.AccountPayload = decode(body, payloads.AccountPayload)
         return Answer(Outcome.ACCEPTED, balances=tuple(map(payloads.balance, payload.balances)))
 
+    def parse_quotes(self, _call: Call, body: bytes) -> Answer:
+        listed: tuple[payloads.TickerPayload, ...] = decode(body, tuple[payloads.TickerPayload, ...])
+        return Answer(Outcome.ACCEPTED, quotes=payloads.quotes(listed, self._symbol))
+
     def parse_rules(self, _call: Call, body: bytes) -> Answer:
         return Answer(Outcome.ACCEPTED, rules=payloads.rules(decode(body, payloads.ExchangePayload)))
 
@@ -349,5 +364,6 @@ _PARSERS: Final[Mapping[type[Call], Callable[[Binance, Any, bytes], Answer]]] = 
     ReadBalances: Binance.parse_balances,
     ReadRules: Binance.parse_rules,
     ReadClock: Binance.parse_clock,
+    ReadQuotes: Binance.parse_quotes,
     ReadUsage: Binance.parse_usage,
 }

@@ -9,10 +9,10 @@ from typing import Final
 import msgspec
 
 from domain import money
-from domain.messages import Liquidity
+from domain.messages import Liquidity, Side
 from domain.throttle import Limit, windowed
 from venue_gateways.grid import Grid
-from venue_gateways.venue import Balance, OrderSeen, OrderState, Rules, TradeSeen, Unparsable
+from venue_gateways.venue import Balance, OrderSeen, OrderState, QuoteSeen, Rules, TradeSeen, Unparsable
 
 
 class Payload(msgspec.Struct, frozen=True, rename="camel"):
@@ -39,6 +39,7 @@ class OrderPayload(Payload, frozen=True):
     update_time: int | None = None
     transact_time: int | None = None
     expiry_reason: str = ""
+    side: Side | None = None
     fills: tuple[FillPayload, ...] = ()
 
 
@@ -52,6 +53,7 @@ class TradePayload(Payload, frozen=True):
     commission_asset: str
     time: int
     is_maker: bool
+    is_buyer: bool | None = None
 
 
 class BalancePayload(Payload, frozen=True):
@@ -62,6 +64,16 @@ class BalancePayload(Payload, frozen=True):
 
 class AccountPayload(Payload, frozen=True):
     balances: tuple[BalancePayload, ...]
+
+
+class TickerPayload(Payload, frozen=True):
+    """The best prices of one symbol (documented: rest-api.md, Symbol order book ticker)."""
+
+    symbol: str
+    bid_price: str
+    bid_qty: str
+    ask_price: str
+    ask_qty: str
 
 
 class RateLimitPayload(Payload, frozen=True):
@@ -115,6 +127,7 @@ class ExecutionPayload(msgspec.Struct, frozen=True):
     canceled_client_order_id: str = msgspec.field(name="C", default="")
     quantity: str = msgspec.field(name="l", default="0")
     price: str = msgspec.field(name="L", default="0")
+    side: Side | None = msgspec.field(name="S", default=None)
     commission: str | None = msgspec.field(name="n", default=None)
     commission_asset: str | None = msgspec.field(name="N", default=None)
     trade_id: int = msgspec.field(name="t", default=-1)
@@ -135,6 +148,8 @@ STATES: Final[Mapping[str, OrderState]] = {
     "EXPIRED": OrderState.EXPIRED,
     "EXPIRED_IN_MATCH": OrderState.EXPIRED,
 }
+
+_SIDES: Final[Mapping[bool | None, Side]] = {True: Side.BUY, False: Side.SELL}
 
 #: Documented: enums.md, Symbol status. Whatever else there may be, the venue itself decides on.
 _CLOSED: Final = frozenset({"HALT", "BREAK", "END_OF_DAY", "CANCEL_ONLY"})
@@ -204,6 +219,7 @@ def immediate_trades(payload: OrderPayload, name: SymbolName) -> tuple[TradeSeen
             fee_asset=fill.commission_asset,
             liquidity=Liquidity.TAKER,
             traded_at=(payload.transact_time or 0) * 1000,
+            side=payload.side,
         )
         for fill in payload.fills
     )
@@ -220,11 +236,27 @@ def trade_seen(payload: TradePayload, name: SymbolName) -> TradeSeen:
         fee_asset=payload.commission_asset,
         liquidity=Liquidity.MAKER if payload.is_maker else Liquidity.TAKER,
         traded_at=payload.time * 1000,
+        side=_SIDES.get(payload.is_buyer),
     )
 
 
 def balance(payload: BalancePayload) -> Balance:
     return Balance(payload.asset, free=amount(payload.free), held=amount(payload.locked))
+
+
+def quotes(payload: tuple[TickerPayload, ...], name: SymbolName) -> tuple[QuoteSeen, ...]:
+    """A side without orders has the price 0 (assumed)."""
+    seen = (
+        QuoteSeen(
+            symbol=name(ticker.symbol),
+            bid=amount(ticker.bid_price),
+            bid_quantity=amount(ticker.bid_qty),
+            ask=amount(ticker.ask_price),
+            ask_quantity=amount(ticker.ask_qty),
+        )
+        for ticker in payload
+    )
+    return tuple(quote for quote in seen if quote.bid and quote.ask)
 
 
 def execution_seen(payload: ExecutionPayload, name: SymbolName) -> tuple[OrderSeen, TradeSeen | None]:
@@ -254,6 +286,7 @@ def execution_seen(payload: ExecutionPayload, name: SymbolName) -> tuple[OrderSe
         fee_asset=payload.commission_asset or "",
         liquidity=Liquidity.MAKER if payload.maker else Liquidity.TAKER,
         traded_at=payload.at_ms * 1000,
+        side=payload.side,
     )
     return order, trade
 

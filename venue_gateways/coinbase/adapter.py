@@ -38,6 +38,7 @@ from venue_gateways.venue import (
     Place,
     ReadBalances,
     ReadClock,
+    ReadQuotes,
     ReadRules,
     Repeat,
     Rules,
@@ -193,6 +194,8 @@ class Coinbase(Adapter):
                 path, parameters = f"{_HISTORY}/fills", [*of, *page]
             case ReadBalances(position):
                 path, parameters = f"{_PREFIX}/accounts", _page("", Bookmark(cursor=position or ""), ACCOUNTS_PAGE)
+            case ReadQuotes(symbols):
+                path, parameters = f"{_PREFIX}/best_bid_ask", [("product_ids", self._name(each)) for each in symbols]
             case _:
                 raise TypeError(f"Coinbase has no {type(call).__name__}")
         return path, parameters
@@ -356,6 +359,9 @@ class Coinbase(Adapter):
         balances, cursor = tuple(map(payloads.balance, payload.accounts)), payload.next_cursor
         return Answer(Outcome.ACCEPTED, balances=balances, position=cursor or None, more=bool(cursor))
 
+    def parse_quotes(self, _call: ReadQuotes, body: bytes) -> Answer:
+        return Answer(Outcome.ACCEPTED, quotes=payloads.quotes(decode(body, payloads.BooksPayload), self._ours.get))
+
     def parse_rules(self, _call: ReadRules, body: bytes) -> Answer:
         return Answer(Outcome.ACCEPTED, rules=payloads.rules(decode(body, payloads.ProductsPayload), self.limits))
 
@@ -478,4 +484,5 @@ _PARSERS: Final[Mapping[type[Call], Callable[[Coinbase, Any, bytes], Answer]]] =
     ReadBalances: Coinbase.parse_balances,
     ReadRules: Coinbase.parse_rules,
     ReadClock: Coinbase.parse_clock,
+    ReadQuotes: Coinbase.parse_quotes,
 }

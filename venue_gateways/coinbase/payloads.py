@@ -4,17 +4,17 @@ Amounts must be strings: a float has lost digits already, and is refused as unpa
 Field names are documented (coinbase-advanced-py, rest/types/ and websocket/types/).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import msgspec
 
 from domain import money
-from domain.messages import Liquidity
+from domain.messages import Liquidity, Side
 from domain.throttle import Limit
 from venue_gateways.grid import Grid
-from venue_gateways.venue import Balance, OrderSeen, OrderState, Rules, TradeSeen, Unparsable
+from venue_gateways.venue import Balance, OrderSeen, OrderState, QuoteSeen, Rules, TradeSeen, Unparsable
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -99,6 +99,7 @@ class FillPayload(Payload, frozen=True):
     sequence_timestamp: str
     liquidity_indicator: str = ""
     size_in_quote: bool = False
+    side: Side | None = None
 
 
 class FillsPayload(Payload, frozen=True):
@@ -157,6 +158,23 @@ class AccountPayload(Payload, frozen=True):
 
 class AccountsPayload(PagePayload, frozen=True, kw_only=True):
     accounts: tuple[AccountPayload, ...]
+
+
+class LevelPayload(Payload, frozen=True):
+    price: str
+    size: str
+
+
+class BookPayload(Payload, frozen=True):
+    """A side without orders is empty (assumed)."""
+
+    product_id: str
+    bids: tuple[LevelPayload, ...] = ()
+    asks: tuple[LevelPayload, ...] = ()
+
+
+class BooksPayload(Payload, frozen=True):
+    pricebooks: tuple[BookPayload, ...]
 
 
 class UpdatePayload(Payload, frozen=True):
@@ -282,6 +300,7 @@ def trade_seen(payload: FillPayload, symbol: str, lot_size: int) -> TradeSeen:
         fee_asset=symbol.rpartition("-")[2],
         liquidity=Liquidity.MAKER if payload.liquidity_indicator == "MAKER" else Liquidity.TAKER,
         traded_at=instant_us(payload.trade_time),
+        side=payload.side,
     )
 
 
@@ -293,6 +312,19 @@ def _base(cost: int, price: int, lot_size: int) -> int:
 
 def balance(payload: AccountPayload) -> Balance:
     return Balance(payload.currency, free=amount(payload.available_balance.value), held=amount(payload.hold.value))
+
+
+def quotes(payload: BooksPayload, name: Callable[[str], str | None]) -> tuple[QuoteSeen, ...]:
+    """The best prices of each book, the best of which come first (documented). Raises Unparsable."""
+    seen = []
+    for book in payload.pricebooks:
+        symbol = name(book.product_id)
+        if symbol is None:
+            raise Unparsable(f"unknown product {book.product_id!r}")
+        if book.bids and book.asks:
+            bid, ask = book.bids[0], book.asks[0]
+            seen.append(QuoteSeen(symbol, amount(bid.price), amount(bid.size), amount(ask.price), amount(ask.size)))
+    return tuple(seen)
 
 
 # ── products ────────────────────────────────────────────────────────────────────────────────────────────────────────

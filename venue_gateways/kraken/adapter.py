@@ -40,6 +40,7 @@ from venue_gateways.venue import (
     Place,
     ReadBalances,
     ReadClock,
+    ReadQuotes,
     ReadRules,
     ReadStreamToken,
     Remedy,
@@ -78,7 +79,7 @@ _ENDPOINTS: Final[Mapping[type[Call], str]] = {
     ReadBalances: "BalanceEx",
     ReadStreamToken: "GetWebSocketsToken",
 }
-_PUBLIC: Final[Mapping[type[Call], str]] = {ReadRules: "AssetPairs", ReadClock: "Time"}
+_PUBLIC: Final[Mapping[type[Call], str]] = {ReadRules: "AssetPairs", ReadClock: "Time", ReadQuotes: "Ticker"}
 #: Of the REST counter. Documented: "ledger/trade history calls" count 2, AddOrder and CancelOrder nothing, all else 1.
 _COSTS: Final[Mapping[type[Call], int]] = {
     FindOrder: 1,
@@ -155,12 +156,20 @@ class Kraken(Adapter):
     @override
     def build(self, call: Call, now_us: int) -> HttpRequest:
         if type(call) in _PUBLIC:
-            return HttpRequest("GET", f"/0/public/{_PUBLIC[type(call)]}", (_AGENT,))
+            return HttpRequest("GET", f"/0/public/{_PUBLIC[type(call)]}{self._pairs(call)}", (_AGENT,))
         path = f"/0/private/{_ENDPOINTS[_kind(call)]}"
         nonce = self._nonces.take(now_us)
         body = form([("nonce", str(nonce)), *self._fields(call, now_us)])
         signed = (("API-Key", self._key), ("API-Sign", self._signer.sign(path, nonce, body)))
         return HttpRequest("POST", path, (*signed, _FORM, _AGENT), body)
+
+    def _pairs(self, call: Call) -> str:
+        """The query of a public call."""
+        return f"?pair={','.join(map(self._name, call.symbols))}" if isinstance(call, ReadQuotes) else ""
+
+    def _name(self, symbol: str) -> str:
+        """The venue's name of *symbol*; of one it doesn't list, the name it would have."""
+        return self._names.get(symbol) or symbol.replace("-", "")
 
     def _fields(self, call: Call, now_us: int) -> Fields:
         fields: Fields = []
@@ -189,7 +198,7 @@ class Kraken(Adapter):
     def _order(self, request: VenueRequest, now_us: int) -> Fields:
         type_ = _TYPES[request.order_type]
         fields = [
-            ("pair", self._names.get(request.symbol) or request.symbol.replace("-", "")),
+            ("pair", self._name(request.symbol)),
             ("type", _SIDES[request.side]),
             ("ordertype", type_),
             ("volume", money.text(request.quantity)),
@@ -319,6 +328,10 @@ class Kraken(Adapter):
         clock: payloads.ClockPayload = decode(body, payloads.ClockPayload)
         return Answer(Outcome.ACCEPTED, venue_time_us=clock.unixtime * 1_000_000 + 500_000)
 
+    def parse_quotes(self, _call: ReadQuotes, body: bytes) -> Answer:
+        listed: dict[str, payloads.TickerPayload] = decode(body, dict[str, payloads.TickerPayload])
+        return Answer(Outcome.ACCEPTED, quotes=payloads.quotes(listed, self._ours))
+
     def parse_token(self, _call: Call, body: bytes) -> Answer:
         token: payloads.TokenPayload = decode(body, payloads.TokenPayload)
         if not token.token:
@@ -345,6 +358,8 @@ class Kraken(Adapter):
             case CancelAll(symbols):
                 pairs = (Charge(limits.TRADING, limits.CANCEL_ALL, symbol) for symbol in symbols)
                 return (Charge(limits.REST, _COSTS[CancelAll]), *pairs)
+            case ReadQuotes():
+                return (Charge(limits.PUBLIC, 1),)
             case _:
                 cost = _COSTS.get(_kind(call), 0)
                 return (Charge(limits.REST, cost),) if cost else ()
@@ -440,5 +455,6 @@ _PARSERS: Final[Mapping[type[Call], Callable[[Kraken, Any, bytes], Answer]]] = {
     ReadBalances: Kraken.parse_balances,
     ReadRules: Kraken.parse_rules,
     ReadClock: Kraken.parse_clock,
+    ReadQuotes: Kraken.parse_quotes,
     ReadStreamToken: Kraken.parse_token,
 }

@@ -1,9 +1,10 @@
-"""What Kraken lets an account ask: two counters, each of which falls with time and must not pass its maximum.
+"""What Kraken lets an account ask: counters, each of which falls with time and must not pass its maximum.
 
 Documented (guides, "Spot REST Rate Limits" and "Spot Trading Limits"): the REST counter of a key, which placing and
 canceling don't touch; and the matching engine's counter of a pair, which they do. A cancel costs the more the younger
 its order is. The account's tier decides on maximum and decay, and no call tells which it is. Nonces want a key for each
-gateway, so that each has a REST counter of its own; the pairs' counters are the account's.
+gateway, so that each has a REST counter of its own; the pairs' counters are the account's. Told (support pages): public
+calls may be made once a second from an address. Of a venue's gateways, one makes them, so that it has all of that.
 """
 
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from venue_gateways.memory import Memory
 
 REST: Final = "rest_counter"
 TRADING: Final = "trading_counter"
+PUBLIC: Final = "public_1s"
 
 _SECOND_US: Final = 1_000_000
 
@@ -51,7 +53,7 @@ DEAREST_CALL: Final = 2
 
 
 def limits(tier: Tier) -> tuple[Limit, ...]:
-    """Both counters, with room for their falling in steps."""
+    """The counters, with room for their falling in steps."""
     rest, rest_decay = _REST[tier]
     trading, trading_decay = _TRADING[tier]
     margin = -(-_TRADING_STEPS * trading_decay // 100)
@@ -59,6 +61,7 @@ def limits(tier: Tier) -> tuple[Limit, ...]:
     return (
         counter(REST, rest - _REST_STEP, rest_decay, per_us, heaviest=DEAREST_CALL, kept_back=True, per_key=True),
         counter(TRADING, trading - margin, trading_decay, per_us, heaviest=DEAREST_CANCEL, kept_back=True),
+        counter(PUBLIC, 1, 1, _SECOND_US, per_key=True),
     )
 
 

@@ -12,10 +12,10 @@ from typing import Final
 import msgspec
 
 from domain import money
-from domain.messages import Liquidity
+from domain.messages import Liquidity, Side
 from domain.throttle import Limit
 from venue_gateways.grid import Grid
-from venue_gateways.venue import Balance, OrderSeen, OrderState, Rules, TradeSeen, Unparsable
+from venue_gateways.venue import Balance, OrderSeen, OrderState, QuoteSeen, Rules, TradeSeen, Unparsable
 
 SymbolName = Callable[[str], str]
 
@@ -75,6 +75,7 @@ class TradePayload(Payload, frozen=True):
     vol: str
     fee: str
     maker: bool = False
+    type: str = ""
 
 
 class TradesPayload(Payload, frozen=True):
@@ -87,6 +88,13 @@ class BalancePayload(Payload, frozen=True):
 
     balance: str
     hold_trade: str
+
+
+class TickerPayload(Payload, frozen=True):
+    """The best ask and bid of a pair: price, whole lots, and lots to three decimals (documented)."""
+
+    a: tuple[str, str, str]
+    b: tuple[str, str, str]
 
 
 class PairPayload(Payload, frozen=True):
@@ -116,6 +124,9 @@ STATES: Final[Mapping[str, OrderState]] = {
     "canceled": OrderState.CANCELED,
     "expired": OrderState.EXPIRED,
 }
+
+#: Documented: of orders and trades, in REST and on the stream.
+SIDES: Final[Mapping[str, Side]] = {"buy": Side.BUY, "sell": Side.SELL}
 
 #: The venue's own names of assets, where other venues have others.
 _ASSETS: Final[Mapping[str, str]] = {"XBT": "BTC", "XDG": "DOGE"}
@@ -185,6 +196,7 @@ def trade_seen(trade_id: str, payload: TradePayload, name: SymbolName) -> TradeS
         fee_asset=symbol.partition("-")[2],
         liquidity=Liquidity.MAKER if payload.maker else Liquidity.TAKER,
         traded_at=instant(payload.time),
+        side=SIDES.get(payload.type),
     )
 
 
@@ -193,6 +205,18 @@ def balance(code: str, payload: BalancePayload) -> Balance:
     name = code[1:] if code in _LEGACY_CURRENCIES | _LEGACY_FIAT else code
     held = amount(payload.hold_trade)
     return Balance(_ASSETS.get(name, name), free=signed_amount(payload.balance) - held, held=held)
+
+
+def quotes(listed: Mapping[str, TickerPayload], names: Mapping[str, str]) -> tuple[QuoteSeen, ...]:
+    """A side without orders has the price 0 (assumed). Raises Unparsable for a pair that isn't one of *names*."""
+    unknown = listed.keys() - names.keys()
+    if unknown:
+        raise Unparsable(f"unknown pairs {', '.join(sorted(unknown))}"[:200])
+    seen = (
+        QuoteSeen(names[pair], amount(book.b[0]), amount(book.b[2]), amount(book.a[0]), amount(book.a[2]))
+        for pair, book in listed.items()
+    )
+    return tuple(quote for quote in seen if quote.bid and quote.ask)
 
 
 def rules(pairs: Mapping[str, PairPayload], limits: tuple[Limit, ...]) -> Rules:

@@ -16,10 +16,10 @@ from msgspec.structs import replace
 from typing_extensions import override
 
 from domain import money
-from domain.messages import Liquidity
+from domain.messages import Liquidity, Side
 from domain.throttle import Charge
 from venue_gateways.kraken import limits
-from venue_gateways.kraken.payloads import Payload, SymbolName, amount, signed_amount
+from venue_gateways.kraken.payloads import SIDES, Payload, SymbolName, amount, signed_amount
 from venue_gateways.memory import Memory
 from venue_gateways.venue import (
     OrderSeen,
@@ -60,6 +60,7 @@ class ExecutionPayload(Payload, frozen=True):
     timestamp: datetime
     cl_ord_id: str | None = None
     symbol: str | None = None
+    side: str | None = None
     cum_qty: Decimal | None = None
     reason: str | None = None
     exec_id: str | None = None
@@ -87,6 +88,7 @@ class _Known(Payload, frozen=True):
 
     client_order_id: str
     symbol: str
+    side: Side | None
     filled: int
 
 
@@ -152,7 +154,8 @@ class Session(StreamSession):
             filled = max(filled, amount(str(payload.cum_qty)))
         elif payload.exec_type == "trade" and payload.last_qty is not None:  # recorded: trades without cum_qty
             filled += amount(str(payload.last_qty))
-        return _Known(client_order_id, symbol, filled)
+        side = SIDES.get(payload.side or "") or (known.side if known else None)
+        return _Known(client_order_id, symbol, side, filled)
 
     def _told(self, payload: ExecutionPayload, known: _Known) -> StreamEvent:
         try:
@@ -171,7 +174,7 @@ class Session(StreamSession):
             reason=(payload.reason or "")[:60] or None,
             updated_at=at_us,
         )
-        trade = _trade(payload, order) if payload.exec_type == "trade" else None
+        trade = _trade(payload, order, known.side) if payload.exec_type == "trade" else None
         self._remember(payload, known, at_us)
         counted: tuple[Charge, ...] = ()
         if payload.ratecount is not None:
@@ -191,7 +194,7 @@ def _answer(payload: MessagePayload) -> StreamEvent:
     return StreamEvent(StreamSignal.REFUSED, detail=payload.error[:200] or "no reason given")
 
 
-def _trade(payload: ExecutionPayload, order: OrderSeen) -> TradeSeen:
+def _trade(payload: ExecutionPayload, order: OrderSeen, side: Side | None) -> TradeSeen:
     if payload.exec_id is None or payload.last_qty is None or payload.last_price is None or len(payload.fees) != 1:
         raise Unparsable(f"a trade of {payload.order_id} that is not whole")
     (fee,) = payload.fees
@@ -205,6 +208,7 @@ def _trade(payload: ExecutionPayload, order: OrderSeen) -> TradeSeen:
         fee_asset=fee.asset,
         liquidity=Liquidity.MAKER if payload.liquidity_ind == "m" else Liquidity.TAKER,
         traded_at=order.updated_at or 0,
+        side=side,
     )
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Final, TypeAlias
 import msgspec
 
 from domain import money
-from domain.messages import Liquidity
+from domain.messages import Liquidity, Side
 from venue_gateways.venue import OrderSeen, OrderState, TradeSeen, Unparsable, Value, decode
 from venue_gateways.webhook.signature import WINDOW_US
 
@@ -30,6 +30,7 @@ class _Trade(Value, frozen=True, forbid_unknown_fields=True):
     fee_asset: _Name
     liquidity: Liquidity
     traded_at: _Instant
+    side: Side | None = None
 
 
 class _Body(Value, frozen=True, forbid_unknown_fields=True):
@@ -86,6 +87,7 @@ def _trade(told: _Body, trade: _Trade) -> TradeSeen:
         fee_asset=trade.fee_asset,
         liquidity=trade.liquidity,
         traded_at=trade.traded_at,
+        side=trade.side,
     )
 
 

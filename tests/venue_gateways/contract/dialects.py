@@ -30,14 +30,19 @@ from venue_gateways.venue import (
     ListTrades,
     Outcome,
     Place,
+    QuoteSeen,
     ReadBalances,
     ReadClock,
+    ReadQuotes,
     ReadRules,
     ReadStreamToken,
     ReadUsage,
 )
 
 Path = tuple[str | int, ...]
+
+#: What every venue quotes here.
+QUOTE = QuoteSeen("BTC-USD", 4 * money.ONE, 431 * money.ONE, money.parse("4.000002"), 9 * money.ONE)
 
 
 class Dialect(msgspec.Struct, frozen=True):
@@ -90,6 +95,7 @@ _BINANCE_EVENT = {
     "t": 56,
     "m": False,
     "r": "NONE",
+    "S": "BUY",
 }
 BINANCE = Dialect(
     adapter=_binance,
@@ -108,6 +114,18 @@ BINANCE = Dialect(
         ReadClock(): binance.answer(200, {"serverTime": 1499827319559}),
         ReadBalances(): binance.answer(
             200, {"balances": [{"asset": "BTC", "free": "4723846.89208129", "locked": "0.5"}], "canTrade": True}
+        ),
+        ReadQuotes(("BTC-USD",)): binance.answer(
+            200,
+            [
+                {
+                    "symbol": "BTCUSD",
+                    "bidPrice": "4.00000000",
+                    "bidQty": "431.00000000",
+                    "askPrice": "4.00000200",
+                    "askQty": "9.00000000",
+                }
+            ],
         ),
         ReadUsage(): binance.answer(200, [binance.RULES["rateLimits"][1] | {"count": 7}]),
     },
@@ -132,6 +150,7 @@ _KRAKEN_EVENT = {
     "order_id": kraken.TXID,
     "cl_ord_id": kraken.OURS,
     "symbol": "BTC/USD",
+    "side": "buy",
     "exec_type": "trade",
     "order_status": "partially_filled",
     "timestamp": "2023-09-22T10:33:05.709993Z",
@@ -169,6 +188,17 @@ KRAKEN = Dialect(
         ),
         ReadRules(): kraken.answer(kraken.PAIRS),
         ReadClock(): kraken.answer({"unixtime": 1688669448}),
+        ReadQuotes(("BTC-USD",)): kraken.answer(
+            {
+                "XXBTZUSD": {
+                    "a": ["4.0000020", "9", "9.000"],
+                    "b": ["4.0000000", "431", "431.000"],
+                    "c": ["4.0000020", "0.00067643"],
+                    "t": [34619, 38907],
+                    "o": "4.1000000",
+                }
+            }
+        ),
         ReadStreamToken(): kraken.answer({"token": "1Dwc4l", "expires": 900}),
     },
     rejected=(kraken.error("EOrder:Insufficient funds"), "INSUFFICIENT_FUNDS"),
@@ -221,6 +251,19 @@ COINBASE = Dialect(
         ListOrders("account"): coinbase.listed(coinbase.ORDER),
         ListOpenOrders("account"): coinbase.listed(coinbase.ORDER),
         ReadBalances(): coinbase.answer(200, coinbase.ACCOUNTS),
+        ReadQuotes(("BTC-USD",)): coinbase.answer(
+            200,
+            {
+                "pricebooks": [
+                    {
+                        "product_id": "BTC-USD",
+                        "bids": [{"price": "4", "size": "431"}],
+                        "asks": [{"price": "4.000002", "size": "9"}],
+                        "time": "2024-01-15T10:30:00.123456Z",
+                    }
+                ]
+            },
+        ),
         ReadRules(): coinbase.answer(200, coinbase.RULES),
         ReadClock(): coinbase.answer(
             200, {"iso": "2024", "epochSeconds": "1705314600", "epochMillis": "1705314600123"}

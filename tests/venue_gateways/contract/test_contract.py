@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from domain.messages import Side
 from domain.throttle import Priority
-from tests.venue_gateways.contract.dialects import DIALECTS, Dialect, changed, leaves, with_surprises
+from tests.venue_gateways.contract.dialects import DIALECTS, QUOTE, Dialect, changed, leaves, with_surprises
 from venue_gateways.venue import (
     Answer,
     Cancel,
@@ -25,6 +26,7 @@ from venue_gateways.venue import (
     Place,
     ReadBalances,
     ReadClock,
+    ReadQuotes,
     ReadRules,
     ReadStreamToken,
     ReadUsage,
@@ -202,6 +204,8 @@ def test_all_is_well_with_what_the_documents_show(dialect, call):
     assert bool(found.token) == isinstance(call, ReadStreamToken)
     assert bool(found.trades) or not isinstance(call, ListTrades)
     assert bool(found.orders) or not isinstance(call, ListOpenOrders)
+    assert found.quotes == ((QUOTE,) if isinstance(call, ReadQuotes) else ())
+    assert {trade.side for trade in found.trades} <= {Side.BUY}
     assert found.balances == (dialect.balances if isinstance(call, ReadBalances) else ())
 
 
@@ -362,7 +366,7 @@ def test_cancels_and_queries_have_a_share_of_what_they_draw_on(dialect):
     adapter = dialect.adapter()
     kept_back = {limit.name for limit in adapter.limits if limit.kept_back}
     for call in dialect.succeeds:
-        if not isinstance(call, Place):
+        if not isinstance(call, Place | ReadQuotes):  # quotes are done without rather than draw on it
             assert {charge.limit for charge in adapter.charges(call, NOW)} <= kept_back
 
 
@@ -396,6 +400,7 @@ def test_a_stream_from_its_beginning_is_subscribed_once_and_tells_of_the_order(d
     assert (told.order.client_order_id, told.order.state) == (dialect.client_order_id, OrderState.OPEN)
     assert told.order.filled_quantity == 1_250_000_000_000_000_000
     assert told.trades_due != (told.trade is not None)  # either it is told, or it has to be read
+    assert told.trade is None or told.trade.side is Side.BUY
 
 
 @dialects

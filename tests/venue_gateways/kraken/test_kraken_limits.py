@@ -21,6 +21,7 @@ from venue_gateways.venue import (
     OpenStream,
     Place,
     ReadClock,
+    ReadQuotes,
     ReadRules,
     ReadStreamToken,
     priority,
@@ -55,6 +56,10 @@ def test_a_call_is_charged_to_the_counter_of_its_key(adapter, call, cost):
 @pytest.mark.parametrize("call", [ReadRules(), ReadClock(), OpenStream()])
 def test_public_calls_and_connections_are_in_no_counter(adapter, call):
     assert adapter.charges(call, NOON) == ()
+
+
+def test_quotes_have_a_limit_of_their_own(adapter):
+    assert adapter.charges(ReadQuotes(("BTC-USD", "ETH-USDT")), NOON) == (Charge(limits.PUBLIC, 1),)
 
 
 def test_a_placement_is_charged_to_the_counter_of_its_pair_alone(adapter):
@@ -161,4 +166,8 @@ def test_no_counter_of_the_venue_s_is_passed_although_it_falls_in_steps(tier, se
 
 def test_the_counters_are_kept_a_step_below_their_maximum(adapter):
     shown = {limit.name: (limit.burst, limit.heaviest, limit.kept_back, limit.per_key) for limit in adapter.limits}
-    assert shown == {limits.REST: (14, 2, True, True), limits.TRADING: (58, 8, True, False)}
+    assert shown == {
+        limits.REST: (14, 2, True, True),
+        limits.TRADING: (58, 8, True, False),
+        limits.PUBLIC: (1, 1, False, True),
+    }

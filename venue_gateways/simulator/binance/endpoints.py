@@ -56,6 +56,15 @@ ENDPOINTS: Final = (
         signed=False,
     ),
     Endpoint(
+        path=("GET", "/api/v3/ticker/bookTicker"),
+        method="ticker.book",
+        operation="quotes",
+        run=lookups.book_ticker,
+        weight=lambda parameters: 2 if parameters.has("symbol") else 4,
+        names=frozenset({"symbol", "symbols"}),
+        signed=False,
+    ),
+    Endpoint(
         path=("POST", "/api/v3/order"),
         method="order.place",
         operation="place",

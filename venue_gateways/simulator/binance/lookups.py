@@ -106,19 +106,39 @@ def time(_exchange: Exchange, call: Call) -> payloads.Payload:
 
 
 def exchange_info(exchange: Exchange, call: Call) -> payloads.Payload:
-    """Of all symbols, of one, or of a JSON array of them."""
-    parameters, venue = call.parameters, exchange.venue
-    wanted = list(venue.instruments)
-    if parameters.has("symbol"):
-        wanted = [exchange.symbol(parameters)]
-    elif parameters.has("symbols"):
-        try:
-            names = msgspec.json.decode(parameters.text("symbols"), type=list[str])
-        except msgspec.MsgspecError as error:
-            raise ApiError(-1100, "Illegal characters found in parameter 'symbols'.") from error
-        wanted = [exchange.symbol(Parameters({"symbol": name})) for name in names]
-    instruments = [venue.instruments[symbol] for symbol in wanted]
+    venue = exchange.venue
+    instruments = [venue.instruments[symbol] for symbol in _wanted(exchange, call.parameters)]
     return catalog.exchange_info(instruments, exchange.published, venue.rules, call.now)
+
+
+def book_ticker(exchange: Exchange, call: Call) -> list[payloads.Payload] | payloads.Payload:
+    tickers = [_best(exchange, symbol) for symbol in _wanted(exchange, call.parameters)]
+    return tickers[0] if call.parameters.has("symbol") else tickers
+
+
+def _best(exchange: Exchange, symbol: str) -> payloads.Payload:
+    book = exchange.venue.books[symbol]
+    (bid, bid_quantity), (ask, ask_quantity) = (next(side.levels(1), (0, 0)) for side in (book.bids, book.asks))
+    return {
+        "symbol": payloads.symbol_name(symbol),
+        "bidPrice": payloads.amount(bid),
+        "bidQty": payloads.amount(bid_quantity),
+        "askPrice": payloads.amount(ask),
+        "askQty": payloads.amount(ask_quantity),
+    }
+
+
+def _wanted(exchange: Exchange, parameters: Parameters) -> list[str]:
+    """All symbols, or one, or those of a JSON array."""
+    if parameters.has("symbol"):
+        return [exchange.symbol(parameters)]
+    if not parameters.has("symbols"):
+        return list(exchange.venue.instruments)
+    try:
+        names = msgspec.json.decode(parameters.text("symbols"), type=list[str])
+    except msgspec.MsgspecError as error:
+        raise ApiError(-1100, "Illegal characters found in parameter 'symbols'.") from error
+    return [exchange.symbol(Parameters({"symbol": name})) for name in names]
 
 
 def depth(exchange: Exchange, call: Call) -> payloads.Payload:

@@ -196,15 +196,25 @@ def _product(exchange: Exchange, rules: Instrument) -> payloads.Payload:
     }
 
 
+def best_bid_ask(exchange: Exchange, call: Call) -> payloads.Payload:
+    """Of all products, or of those that are named."""
+    wanted = Filters(call.request.query).each("product_ids") or exchange.venue.books.keys()
+    return {"pricebooks": [_pricebook(exchange, symbol, 1, call.now) for symbol in sorted(wanted)]}
+
+
 def product_book(exchange: Exchange, call: Call) -> payloads.Payload:
     filters = Filters(call.request.query)
-    symbol = filters.one("product_id") or ""
-    if symbol not in exchange.venue.books:
+    count = filters.count("limit", _LEVELS, _LEVELS)
+    return {"pricebook": _pricebook(exchange, filters.one("product_id") or "", count, call.now)}
+
+
+def _pricebook(exchange: Exchange, symbol: str, count: int, now: int) -> payloads.Payload:
+    book = exchange.venue.books.get(symbol)
+    if book is None:
         raise not_found("product")
-    book, count = exchange.venue.books[symbol], filters.count("limit", _LEVELS, _LEVELS)
     sides = {"bids": book.bids, "asks": book.asks}
     levels = {
         name: [{"price": money.text(price), "size": money.text(size)} for price, size in ladder.levels(count)]
         for name, ladder in sides.items()
     }
-    return {"pricebook": {"product_id": symbol, **levels, "time": moment(call.now)}}
+    return {"product_id": symbol, **levels, "time": moment(now)}

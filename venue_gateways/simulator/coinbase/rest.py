@@ -33,6 +33,7 @@ ENDPOINTS: Final = {
     ("GET", "/accounts"): Endpoint("account", lookups.accounts),
     ("GET", "/accounts/*"): Endpoint("account", lookups.account),
     ("GET", "/transaction_summary"): Endpoint("fees", lookups.fees),
+    ("GET", "/best_bid_ask"): Endpoint("quotes", lookups.best_bid_ask),
     ("GET", "/products"): Endpoint("exchange_info", lookups.products),
     ("GET", "/products/*"): Endpoint("exchange_info", lookups.product),
     ("GET", "/market/products"): Endpoint("exchange_info", lookups.products, open_to_all=True),

@@ -38,5 +38,6 @@ PUBLIC: Final = {
     "/0/public/Time": Endpoint("time", lookups.time),
     "/0/public/SystemStatus": Endpoint("status", lookups.system_status),
     "/0/public/AssetPairs": Endpoint("exchange_info", lookups.asset_pairs),
+    "/0/public/Ticker": Endpoint("quotes", lookups.ticker),
     "/0/public/Depth": Endpoint("depth", lookups.depth),
 }

@@ -170,9 +170,12 @@ def system_status(_exchange: Exchange, call: Call) -> payloads.Payload:
 
 def asset_pairs(exchange: Exchange, call: Call) -> payloads.Payload:
     """All pairs, or those named in ``pair``."""
+    return {pair.key: _rules(exchange, pair) for pair in _wanted(exchange, call)}
+
+
+def _wanted(exchange: Exchange, call: Call) -> list[Pair]:
     wanted = call.parameters.text("pair")
-    pairs = [exchange.pair(name) for name in wanted.split(",")] if wanted else list(exchange.pairs.values())
-    return {pair.key: _rules(exchange, pair) for pair in pairs}
+    return [exchange.pair(name) for name in wanted.split(",")] if wanted else list(exchange.pairs.values())
 
 
 def _rules(exchange: Exchange, pair: Pair) -> payloads.Payload:
@@ -202,6 +205,21 @@ def _rules(exchange: Exchange, pair: Pair) -> payloads.Payload:
         "tick_size": money.text(rules.tick_size),
         "status": "online",
     }
+
+
+def ticker(exchange: Exchange, call: Call) -> payloads.Payload:
+    """The best prices of all pairs, or of those named in ``pair``; without what was traded during the day."""
+    return {pair.key: _best(exchange, pair) for pair in _wanted(exchange, call)}
+
+
+def _best(exchange: Exchange, pair: Pair) -> payloads.Payload:
+    book = exchange.venue.books[pair.instrument.symbol]
+    found = {}
+    for name, side in (("a", book.asks), ("b", book.bids)):
+        price, quantity = next(side.levels(1), (0, 0))
+        lots = str(quantity // money.ONE)
+        found[name] = [payloads.amount(price, pair.price_decimals), lots, payloads.amount(quantity, 3)]
+    return found
 
 
 def depth(exchange: Exchange, call: Call) -> payloads.Payload:
