@@ -106,6 +106,12 @@ class Settings(BaseSettings):
     facts_remembered_max: int = Field(
         200_000, ge=1, description="trades and states of orders that a gateway knows to have told; and as many orders"
     )
+    quotes_every_s: float = Field(
+        1.0, ge=0, description="how often a venue's best prices are asked for, if limits leave room; 0: never"
+    )
+    balances_every_s: float = Field(
+        60.0, ge=0, description="how often an account's balances are read and compared with its trades; 0: never"
+    )
     reconcile_share_max: float = Field(
         0.2, ge=0, le=1, description="a look that would change more than this share of the open orders is held back"
     )
@@ -116,16 +122,13 @@ class Settings(BaseSettings):
     clickhouse_database: str = "fillstream"
     clickhouse_username: str = "default"
     clickhouse_password: SecretStr | None = None
+    clickhouse_users: Path | None = Field(
+        None, description="TOML file of who may read the embedded ClickHouse, and how much; anybody unless set"
+    )
     sink_id: str = Field("sink-0", description="static member of the sink's group")
     sink_batch_rows_max: int = Field(10_000, ge=1)
     sink_batch_wait_ms: int = Field(1_000, ge=1)
 
-    @classmethod
-    @override
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
     # probe
     probe_lag_interval_s: float = Field(5.0, gt=0, description="seconds between looks at how far groups are behind")
     probe_canary_interval_s: float = Field(
@@ -136,6 +139,12 @@ class Settings(BaseSettings):
     )
     probe_audit_timeout_s: int = Field(60, ge=1, description="for one query of an audit")
 
+    @classmethod
+    @override
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
