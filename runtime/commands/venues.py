@@ -1,4 +1,4 @@
-"""``fillstream venue``: what would be sent to a venue."""
+"""``fillstream venue``: what would be sent to a venue, and a kill switch."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,7 +7,7 @@ import typer
 
 from runtime.commands import running
 
-commands = typer.Typer(help="See what would be sent to a venue. Nothing of this sends anything.", no_args_is_help=True)
+commands = typer.Typer(help="See what would be sent to a venue; cancel all that is open there.", no_args_is_help=True)
 
 VenueArgument = Annotated[str, typer.Argument(help="Its name; `venue list` has them.")]
 CredentialsOption = Annotated[
@@ -68,3 +68,19 @@ def venue_seal(
 ) -> None:
     """Encrypt a file of credentials into a keystore, which the setting credentials may name in its place."""
     running.run("venue seal", credentials=credentials, passphrase=passphrase, keystore_file=keystore)
+
+
+@commands.command("cancel-all")
+def venue_cancel_all(
+    name: VenueArgument,
+    symbol: Annotated[str | None, typer.Option(help="Only this one's, such as BTC-USD; all unless given.")] = None,
+    apply: Annotated[bool, typer.Option("--apply", help="Cancel them; without it, nothing but a list.")] = False,
+    credentials: CredentialsOption = None,
+) -> None:
+    """List the open orders of a venue's account, whoever placed them, and with --apply cancel them all.
+
+    It asks the venue itself, with the account's credentials, and needs neither Kafka nor a gateway. New orders are not
+    held up: stop whoever sends commands first. The orders end in the books as the gateways hear of it, each with its
+    evidence. Exits with 1 if some are still open after a minute.
+    """
+    running.run("venue cancel-all", venue=name, symbol=symbol, apply=apply, credentials=credentials)
