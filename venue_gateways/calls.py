@@ -79,9 +79,12 @@ class Caller:
         """Take the tokens of *call*: None if granted, else how many microseconds to wait before asking again."""
         now = self.clock.now_us()
         again = self.throttle.take(self.adapter.charges(call, now), priority(call), now)
+        self._key_refused_until_us = 0
         return None if again is None else min(again - now, _ASK_AGAIN_US)
 
     async def acquire(self, call: Call, give_up_us: int | None = None) -> int:
+        if (refused := self._key_refused_until_us - steady_us()) > 0:
+            return min(refused, _ASK_AGAIN_US)
         """Wait for the tokens of *call*; returns for how long. Raises TooLate at *give_up_us* (of the steady clock)."""
         began = now = steady_us()
         while (wait := self.take(call)) is not None:
@@ -157,7 +160,9 @@ class Caller:
             self.breaker.succeeded(now)
         if answer.remedy is Remedy.BLOCK:
             self.breaker.open_for(answer.wait_us, now)
-        if answer.wait_us and answer.remedy is not Remedy.BACK_OFF:
+        if answer.remedy is Remedy.BLOCK and answer.outcome is Outcome.REJECTED:
+            self._key_refused_until_us = max(self._key_refused_until_us, now + answer.wait_us)
+        elif answer.wait_us and answer.remedy is not Remedy.BACK_OFF:
             self._freeze(answer)
         if answer.remedy is Remedy.SET_CLOCK:
             await self.measure_clock()
@@ -181,6 +186,16 @@ class Caller:
 
     async def _measure_clock(self) -> bool:
         began = steady_us()
+    def rekeyed(self) -> None:
+        """The key is another one: for what the former was refused nobody waits any longer. What else the venue wants to
+        be waited for goes on.
+        """
+        now = steady_us()
+        if now < self._key_refused_until_us:
+            if self.breaker.open_until_us <= self._key_refused_until_us:
+                self.breaker.open_until_us = now
+            self._key_refused_until_us = 0
+
         await self.ask(ReadClock())
         return self.clock.measured_us is not None and self.clock.measured_us >= began
 

@@ -106,6 +106,11 @@ class Gateway:
         if self._error is None:
             log.error("gateway_failed", error=repr(error), exc_info=error)
             self._error = error
+    def rekeyed(self) -> None:
+        """The adapter signs with another key from now on."""
+        self._caller.rekeyed()
+        self._dispatcher.wake()
+
         self._stop.set()
 
     def ended(self, task: "asyncio.Task[None]") -> None:

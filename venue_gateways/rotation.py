@@ -36,24 +36,26 @@ class Rotation:
         self._fault: str | None = None
         metrics.CREDENTIALS_STALE.labels(adapter.name).set(0)
 
-    async def run(self) -> None:
-        """Runs until it is canceled."""
+    async def run(self, renewed: Callable[[], None]) -> None:
+        """Runs until it is canceled; tells *renewed* of every change."""
         while True:
             await asyncio.sleep(_RETRY_S if self._fault else _LOOK_S)
-            await self.look()
+            if await self.look():
+                renewed()
 
-    async def look(self) -> None:
-        """Take new credentials if there are any."""
+    async def look(self) -> bool:
+        """Take new credentials if there are any, and say so."""
         stamps = _stamps(self._files)
         if stamps == self._stamps:
-            return
+            return False
         try:
             found = await asyncio.to_thread(self._load)
             self._adapter.rekey(found)
         except SettingsError as error:
             self._refused(str(error))
-        else:
-            self._taken(found, stamps)
+            return False
+        self._taken(found, stamps)
+        return True
 
     def _refused(self, fault: str) -> None:
         metrics.CREDENTIALS_STALE.labels(self._adapter.name).set(1)

@@ -53,7 +53,7 @@ async def _run(settings: Settings, adapter: Adapter, rotation: Rotation, url: st
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, gateway.stop)
-        rotating = asyncio.create_task(rotation.run())
+        rotating = asyncio.create_task(rotation.run(gateway.rekeyed))
         rotating.add_done_callback(gateway.ended)
         await gateway.run()
         rotating.cancel()

@@ -115,6 +115,31 @@ async def test_a_ban_opens_the_breaker_and_freezes_every_limit_until_its_end(cal
     assert caller.throttle.take(caller.adapter.charges(CANCEL, 0), 0, wall_us() + 121_000_000) is None
 
 
+KEY_REFUSED = {"code": -2015, "msg": "Invalid API-key, IP, or permissions for action."}
+BANNED = {"code": -1003, "msg": "banned"}
+
+
+async def test_a_refused_key_is_left_alone_for_a_minute_and_a_new_one_is_tried_at_once(caller, transport):
+    transport.answers = {"POST order": reply(KEY_REFUSED, 401)}
+    await caller.send(PLACE, 0)
+    assert caller.breaker.state(steady_us() + 59_000_000) is BreakerState.OPEN
+    assert all(caller.take(call) == 1_000_000 for call in (CANCEL, PLACE, ReadClock()))
+    caller.rekeyed()
+    assert caller.breaker.state(steady_us()) is BreakerState.HALF_OPEN
+    assert caller.take(ReadClock()) is None
+
+
+@pytest.mark.parametrize("first", ["ban", "key"])
+async def test_a_new_key_ends_no_ban(caller, transport, first):
+    answers = [reply(KEY_REFUSED, 401), reply(BANNED, 418, retry_after="120")]
+    for answer in answers if first == "key" else reversed(answers):
+        transport.answers = {"POST order": answer}
+        await caller.send(PLACE, 0)
+    caller.rekeyed()
+    assert caller.breaker.state(steady_us() + 119_000_000) is BreakerState.OPEN
+    assert caller.take(CANCEL) == 1_000_000
+
+
 async def test_too_many_orders_hold_up_orders_alone(caller, transport):
     transport.answers = {"POST order": reply({"code": -1015, "msg": "Too many new orders."}, 429)}
     await caller.send(PLACE, 0)

@@ -94,9 +94,10 @@ async def test_a_key_file_that_comes_after_what_names_it_is_found(desk, tmp_path
 
 async def test_it_looks_by_itself(desk, monkeypatch):
     monkeypatch.setattr(rotation, "_LOOK_S", 0.005)
-    running = asyncio.create_task(desk.rotation.run())
+    renewed = asyncio.Event()
+    running = asyncio.create_task(desk.rotation.run(renewed.set))
     desk.write("second", "hush-hush-two")
     async with asyncio.timeout(5):
-        while not desk.signs_with("second", "hush-hush-two"):  # noqa: ASYNC110  # files tell nobody
-            await asyncio.sleep(0.005)
+        await renewed.wait()
     running.cancel()
+    assert desk.signs_with("second", "hush-hush-two")
