@@ -2,8 +2,10 @@
 
     python -m benchmarks.gateway [--quick]
 
-The requests are in the topic before the gateway starts; the venue answers each after 5 ms. Every placement must arrive
-exactly once, and have exactly one report.
+The requests are in the topic before the gateway starts. The venue answers each after 5 ms; and then after 300 ms, so
+that hundreds are under way at one time. Every placement must arrive exactly once, and have exactly one report. The
+venue's API is Binance's: what others publish, 30 requests a second or one order at a time, is far below. What their
+signatures cost is in ``benchmarks.throttle``.
 """
 
 import argparse
@@ -22,9 +24,11 @@ from typing import Final, Self
 import httpx
 import msgspec
 from confluent_kafka import Consumer, Producer
+from rich.console import Console
+from rich.table import Table
 
 from benchmarks import results
-from benchmarks.load_venue import ARRIVALS, Arrival
+from benchmarks.load_venue import ARRIVALS, UNDER_WAY, Arrival
 from benchmarks.processes import Measured
 from benchmarks.results import ROOT, Result
 from domain import ids
@@ -49,13 +53,12 @@ _WARM_UP_SHARE: Final = 0.2
 class GatewayUnderTest:
     """A gateway, started as in production, and the load-test venue that it sends to. Both end with the context."""
 
-    def __init__(self, settings: Settings, folder: Path) -> None:
+    def __init__(self, settings: Settings, folder: Path, answer_after_ms: float = 5.0) -> None:
         self._folder = folder
         self._settings = settings
         environment = os.environ | {"PYTHONPATH": str(ROOT)}
-        self._venue = Measured(
-            [sys.executable, "-m", "benchmarks.load_venue"], log=folder / "venue.log", environment=environment
-        )
+        command = [sys.executable, "-m", "benchmarks.load_venue", "--answer-after-ms", str(answer_after_ms)]
+        self._venue = Measured(command, log=folder / "venue.log", environment=environment)
         self._url = ""
         self.gateway: Measured
 
@@ -81,6 +84,10 @@ class GatewayUnderTest:
         if not self.gateway.running:
             raise RuntimeError(f"the gateway has ended by itself; the end of its log:\n{self.gateway.log_end()}")
         return msgspec.json.decode(httpx.get(self._url + ARRIVALS).content, type=list[Arrival])
+
+    def under_way_max(self) -> int:
+        """How many placements have waited for the venue's answer at one time, at most."""
+        return int(httpx.get(self._url + UNDER_WAY).content)
 
     def await_arrivals(self, count: int) -> list[Arrival]:
         """The next *count* placements. Raises TimeoutError."""
@@ -123,6 +130,19 @@ class Round(msgspec.Struct, frozen=True):
     per_s: float
     cpu_us: float
     resident_mib: float
+    under_way_max: int
+
+
+class Case(msgspec.Struct, frozen=True):
+    """A venue that takes so long to answer, and how many calls a gateway makes at one time."""
+
+    variant: str
+    answer_after_ms: float
+    calls_max: int
+
+
+#: By Little's law, a venue that answers after 300 ms has 450 placements under way at 1,500 a second.
+CASES: Final = (Case("placements", 5.0, 64), Case("placements, hundreds under way", 300.0, 600))
 
 
 def requests(count: int, stamp: int) -> Iterator[tuple[int, str, VenueRequest]]:
@@ -161,20 +181,21 @@ def write_requests(settings: Settings, count: int) -> set[str]:
     return written
 
 
-def run_round(settings: Settings, folder: Path, count: int) -> Round:
+def run_round(settings: Settings, folder: Path, count: int, answer_after_ms: float = 5.0) -> Round:
     """One gateway, from its start until all of *count* placements are sent. Raises AssertionError for a wrong one."""
-    folder.mkdir()
+    folder.mkdir(parents=True)
     written = write_requests(settings, count)
-    with GatewayUnderTest(settings, folder) as under_test:
+    with GatewayUnderTest(settings, folder, answer_after_ms) as under_test:
         warm = under_test.await_arrivals(round(count * _WARM_UP_SHARE))
         began_cpu_s = under_test.gateway.cpu_s()
         rest = under_test.await_arrivals(count - len(warm))
         cpu_s = under_test.gateway.cpu_s() - began_cpu_s
         check(written, [*warm, *rest], settings)
+        under_way_max = under_test.under_way_max()
         under_test.gateway.stop()
         resident_mib = under_test.gateway.resident_mib_max()
     seconds = (rest[-1].at_ns - warm[-1].at_ns) / 1e9
-    return Round(len(rest) / seconds, cpu_s / len(rest) * 1e6, resident_mib)
+    return Round(len(rest) / seconds, cpu_s / len(rest) * 1e6, resident_mib, under_way_max)
 
 
 def check(written: set[str], arrived: list[Arrival], settings: Settings) -> None:
@@ -194,15 +215,18 @@ def check(written: set[str], arrived: list[Arrival], settings: Settings) -> None
     assert reported == Counter(written)
 
 
-def run_rounds(broker: EmbeddedBroker, folder: Path, count: int, rounds: int) -> list[Round]:
+def run_rounds(broker: EmbeddedBroker, folder: Path, count: int, rounds: int, case: Case = CASES[0]) -> list[Round]:
     """One after the other, each with a gateway and placements of its own. Raises AssertionError for a wrong one."""
     done = []
     for number in range(rounds):
         settings = settings_.load(
-            bootstrap_servers=broker.bootstrap, partitions=_PARTITIONS, gateway_id=f"gateway-{number}"
+            bootstrap_servers=broker.bootstrap,
+            partitions=_PARTITIONS,
+            gateway_id=f"gateway-{number}",
+            concurrent_calls_max=case.calls_max,
         )
         topics.ensure(settings, (VENUE,))
-        done.append(run_round(settings, folder / str(number), count))
+        done.append(run_round(settings, folder / f"{case.calls_max}-{number}", count, case.answer_after_ms))
     return done
 
 
@@ -212,30 +236,39 @@ def measure(quick: bool, broker: EmbeddedBroker | None = None) -> list[Result]:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         if broker is None:
             broker = stack.enter_context(EmbeddedBroker(folder / "kafka", jar_cache=ROOT / "var" / "kafka"))
-        return [_result(run_rounds(broker, folder, *((4_000, 1) if quick else (15_000, 3))))]
+        count, rounds = (4_000, 1) if quick else (15_000, 3)
+        return [_result(case, run_rounds(broker, folder, count, rounds, case)) for case in CASES]
 
 
-def _result(done: list[Round]) -> Result:
+def _result(case: Case, done: list[Round]) -> Result:
     rates, costs = [one.per_s for one in done], [one.cpu_us / 10 for one in done]
     return Result(
         work="gateway",
-        variant="placements",
+        variant=case.variant,
         rate=round(statistics.median(rates)),
         cpu_s_per_100k=round(statistics.median(costs), 1),
         rss_mib=round(max(one.resident_mib for one in done)),
         rounds=len(done),
         verified=True,
         spread={"rate": (min(rates), max(rates)), "cpu_s_per_100k": (min(costs), max(costs))},
-        detail={"venue": "answers after 5 ms, no limits"},
+        detail={
+            "venue": f"answers after {case.answer_after_ms:.0f} ms, no limits",
+            "under_way_max": max(one.under_way_max for one in done),
+        },
     )
 
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--quick", action="store_true", help="one short round")
-    (result,) = found = measure(options.parse_args().quick)
+    found = measure(options.parse_args().quick)
     results.write(found)
-    print(f"{result.rate} placements/s, {(result.cpu_s_per_100k or 0) * 10:.0f} µs CPU each, {result.rss_mib} MiB")  # noqa: T201  # the output is the purpose
+    table = Table("", "placements/s", "least and most", "at once, at most", "CPU µs each", "MiB", title="one gateway")
+    for result in found:
+        least, most = result.spread["rate"]
+        cells = (result.rate, f"{least:.0f} – {most:.0f}", result.detail["under_way_max"])
+        table.add_row(result.variant, *map(str, cells), f"{(result.cpu_s_per_100k or 0) * 10:.0f}", str(result.rss_mib))
+    Console().print(table)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,8 @@
 
 It checks nothing, matches nothing and limits nothing: every placement is acknowledged as an open order after a fixed
 time, and shown on the private stream. Its first line on the standard output is where it answers (HTTP, then the
-stream), and ``GET /arrivals`` gives what has arrived since the last time somebody asked. The simulated venue
+stream), ``GET /arrivals`` gives what has arrived since the last time somebody asked, and ``GET /under-way`` how many
+placements have waited for their answers at one time, at most. The simulated venue
 (``fillstream simulator``) does all of the rest, at several times the cost of a gateway's whole work.
 """
 
@@ -26,6 +27,7 @@ from typing_extensions import override
 LIMIT: Final = 1_000_000_000
 SYMBOLS: Final = {"BTCUSD": ("BTC", "USD"), "ETHUSD": ("ETH", "USD"), "SOLUSD": ("SOL", "USD")}
 ARRIVALS: Final = "/arrivals"
+UNDER_WAY: Final = "/under-way"
 _PLACEMENT: Final = "POST /api/v3/order"
 _CLIENT_ORDER_ID: Final = re.compile(rb"[?&]newClientOrderId=([^& ]+)")
 _ORIGINAL_ID: Final = re.compile(rb"[?&]origClientOrderId=([^& ]+)")
@@ -46,16 +48,20 @@ class Venue:
     def __init__(self, answer_after_s: float) -> None:
         self.answer_after_s = answer_after_s
         self.listeners: set[Any] = set()
+        self._under_way = self._under_way_max = 0
         self._arrivals: list[tuple[bytes, int]] = []
         self._orders: dict[bytes, tuple[bytes, int, bytes, int]] = {}
         self._plain: dict[str, Callable[[], bytes]] = {
             "GET /api/v3/exchangeInfo": _rules,
             "GET /api/v3/time": lambda: b'{"serverTime":%d}' % (time.time_ns() // 1_000_000),
             f"GET {ARRIVALS}": self._take_arrivals,
+            f"GET {UNDER_WAY}": lambda: b"%d" % self._under_way_max,
         }
 
     def note(self, client_order_id: bytes) -> None:
         self._arrivals.append((client_order_id, time.monotonic_ns()))
+        self._under_way += 1
+        self._under_way_max = max(self._under_way_max, self._under_way)
 
     def answer(self, head: bytes) -> tuple[bytes, bytes]:
         """Status and body that answer the request with this *head*; lists are empty."""
@@ -72,6 +78,7 @@ class Venue:
         """Open the order, tell the stream, and answer as newOrderRespType=FULL does."""
         symbol = _SYMBOL.search(head)
         name = symbol[1] if symbol is not None else b""
+        self._under_way -= 1
         order = (name, len(self._orders) + 1, client_order_id, time.time_ns() // 1_000_000)
         self._orders[client_order_id] = order
         if self.listeners:
