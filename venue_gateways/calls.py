@@ -74,17 +74,17 @@ class Caller:
         self._lease = lease
         self._turns = Turns() if adapter.traits.ordered_calls else None
         self._measuring: asyncio.Task[bool] | None = None
+        self._key_refused_until_us = 0
 
     def take(self, call: Call) -> int | None:
         """Take the tokens of *call*: None if granted, else how many microseconds to wait before asking again."""
+        if (refused := self._key_refused_until_us - steady_us()) > 0:
+            return min(refused, _ASK_AGAIN_US)
         now = self.clock.now_us()
         again = self.throttle.take(self.adapter.charges(call, now), priority(call), now)
-        self._key_refused_until_us = 0
         return None if again is None else min(again - now, _ASK_AGAIN_US)
 
     async def acquire(self, call: Call, give_up_us: int | None = None) -> int:
-        if (refused := self._key_refused_until_us - steady_us()) > 0:
-            return min(refused, _ASK_AGAIN_US)
         """Wait for the tokens of *call*; returns for how long. Raises TooLate at *give_up_us* (of the steady clock)."""
         began = now = steady_us()
         while (wait := self.take(call)) is not None:
@@ -167,6 +167,16 @@ class Caller:
         if answer.remedy is Remedy.SET_CLOCK:
             await self.measure_clock()
 
+    def rekeyed(self) -> None:
+        """The key is another one: for what the former was refused nobody waits any longer. What else the venue wants to
+        be waited for goes on.
+        """
+        now = steady_us()
+        if now < self._key_refused_until_us:
+            if self.breaker.open_until_us <= self._key_refused_until_us:
+                self.breaker.open_until_us = now
+            self._key_refused_until_us = 0
+
     def _freeze(self, answer: Answer) -> None:
         until = self.clock.now_us() + answer.wait_us
         log.warning("venue_asks_to_wait", reason=answer.reason, limit=answer.limit, wait_s=answer.wait_us / 1_000_000)
@@ -186,16 +196,6 @@ class Caller:
 
     async def _measure_clock(self) -> bool:
         began = steady_us()
-    def rekeyed(self) -> None:
-        """The key is another one: for what the former was refused nobody waits any longer. What else the venue wants to
-        be waited for goes on.
-        """
-        now = steady_us()
-        if now < self._key_refused_until_us:
-            if self.breaker.open_until_us <= self._key_refused_until_us:
-                self.breaker.open_until_us = now
-            self._key_refused_until_us = 0
-
         await self.ask(ReadClock())
         return self.clock.measured_us is not None and self.clock.measured_us >= began
 
