@@ -101,16 +101,16 @@ class Gateway:
         """End in good order."""
         self._stop.set()
 
-    def failed(self, error: BaseException) -> None:
-        """End now: the process is not in a state that anybody has thought of."""
-        if self._error is None:
-            log.error("gateway_failed", error=repr(error), exc_info=error)
-            self._error = error
     def rekeyed(self) -> None:
         """The adapter signs with another key from now on."""
         self._caller.rekeyed()
         self._dispatcher.wake()
 
+    def failed(self, error: BaseException) -> None:
+        """End now: the process is not in a state that anybody has thought of."""
+        if self._error is None:
+            log.error("gateway_failed", error=repr(error), exc_info=error)
+            self._error = error
         self._stop.set()
 
     def ended(self, task: "asyncio.Task[None]") -> None:

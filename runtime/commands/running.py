@@ -40,8 +40,8 @@ ENTRIES: Final = {
     "venue sign": "venue_gateways.debugging.sign",
     "venue request": "venue_gateways.debugging.request",
     "venue seal": "venue_gateways.debugging.seal",
-}
     "venue cancel-all": "venue_gateways.kill_switch",
+}
 
 #: For commands that talk to Kafka: whose rights their account must have; with none, it only has to be let in.
 ROLES: Final = {
