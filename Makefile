@@ -12,9 +12,10 @@ PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do \
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: $(STAMP) ## Make .venv, fetch the broker's jars, compile the codec (the other targets do it by themselves)
+setup: $(STAMP) ## Make .venv, fetch the broker's jars, compile what is compiled (the other targets do it by themselves)
 	@$(BIN)/fillstream jars
 	@$(BIN)/python -m schemas.build || true
+	@$(BIN)/python -m analytics.build || true
 
 demo: setup ## Run the whole system on 20,000 commands and check every one: the two-minute tour
 	@$(BIN)/fillstream demo $(ARGS)

@@ -5,8 +5,10 @@ broker has taken the commit with the intent; WRITING until ClickHouse has the ro
 commit, of the next intent or of none, acknowledges it.
 """
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from enum import StrEnum
+from itertools import accumulate
 from typing import Final
 
 import msgspec
@@ -24,7 +26,7 @@ class Phase(StrEnum):
     INTENT = "INTENT"
     WRITING = "WRITING"
     REFUSED = "REFUSED"  # a commit was: the partition has, or is about to have, another owner
-    STOPPED = "STOPPED"  # records are gone: somebody has to look at it
+    STOPPED = "STOPPED"  # somebody has to look at it
 
 
 _IDLE_PHASES: Final = frozenset({Phase.REFUSED, Phase.STOPPED})
@@ -37,6 +39,13 @@ class Limits(msgspec.Struct, frozen=True):
     bytes_max: int
     wait_s: float
     idle_s: float = 1.0
+
+
+class Stop(StrEnum):
+    """Why a partition goes no further until somebody has looked at it."""
+
+    GAP = "gap"  # records are gone that were not stored, or it is not known whether they were
+    VERSION = "version"  # its unfinished batch was begun under another version of the mapping
 
 
 class Gap(Exception):  # noqa: N818  # it names what is found
@@ -70,8 +79,9 @@ class Lane:
     """
 
     __slots__ = (
-        *("_buffered_since_s", "_bytes", "_changed_s", "_intent", "_next_read", "_records", "attempts", "batch"),
-        *("committed", "end", "idle_commit", "partition", "phase", "retry_at_s", "stored_to", "topic", "paused"),
+        *("_buffered_since_s", "_bytes", "_changed_s", "_intent", "_next_read", "_records", "_sizes", "attempts"),
+        *("batch", "committed", "end", "idle_commit", "partition", "paused", "phase", "retry_at_s", "stopped"),
+        *("stored_to", "topic", "unreadable"),
     )
 
     def __init__(self, topic: str, partition: int, start: int | None, intent: Intent | None, now_s: float) -> None:
@@ -82,6 +92,8 @@ class Lane:
         self.attempts = 0
         self.retry_at_s = 0.0
         self.paused = False
+        self.stopped: Stop | None = None
+        self.unreadable = False  # its batch has a record with a schema that isn't known yet
         self.stored_to = start
         self.committed = None if intent is not None else start
         self.idle_commit: int | None = None
@@ -89,6 +101,7 @@ class Lane:
         self._intent = intent
         self._next_read = start or 0
         self._records: list[Record] = []
+        self._sizes: list[int] = []
         self._bytes = 0
         self._buffered_since_s = now_s
         self._changed_s = now_s
@@ -103,9 +116,9 @@ class Lane:
         return len(self._records)
 
     @property
-    def replaying(self) -> bool:
-        """Whether it must read on to the end of an unfinished batch before anything else."""
-        return self._intent is not None
+    def intent(self) -> Intent | None:
+        """The unfinished batch that it must read and write again before anything else."""
+        return self._intent
 
     @property
     def size_bytes(self) -> int:
@@ -125,8 +138,10 @@ class Lane:
         if not self._records:
             self._buffered_since_s = now_s
         self._next_read = record.offset + 1
+        size = RECORD_BYTES + len(record.key or b"") + len(record.value or b"")
         self._records.append(record)
-        self._bytes += _size_of(record)
+        self._sizes.append(size)
+        self._bytes += size
 
     def reached_end(self, offset: int) -> None:
         """Everything below *offset* has been read; there is nothing more for now."""
@@ -140,7 +155,8 @@ class Lane:
         if not count:
             return None
         records, self._records = self._records[:count], self._records[count:]
-        size = sum(map(_size_of, records))
+        size = sum(self._sizes[:count])
+        self._sizes = self._sizes[count:]
         self._bytes -= size
         self._buffered_since_s = now_s
         self.batch = self._batch_of(records, size)
@@ -170,6 +186,7 @@ class Lane:
         self.phase = Phase.FILLING
         self.attempts = 0
         self.retry_at_s = 0.0
+        self.unreadable = False
         self._changed_s = now_s
 
     def idle_offset(self, limits: Limits, now_s: float) -> int | None:
@@ -199,8 +216,9 @@ class Lane:
             return self.stored_to
         return max(self.stored_to or 0, self.end)
 
-    def stop(self) -> None:
+    def stop(self, why: Stop) -> None:
         """Give up on the partition until somebody looks at it: what was read is dropped, and nothing is committed."""
+        self.stopped = why
         self._drop(Phase.STOPPED)
 
     def refused(self, look_again_at_s: float) -> None:
@@ -212,7 +230,7 @@ class Lane:
         """Keep only what is being written: the rest is read again by whoever comes next."""
         if self._records:
             self.end = None  # it lies behind what is forgotten
-        self._records = []
+        self._records, self._sizes = [], []
         self._bytes = 0
 
     def _drop(self, phase: Phase) -> None:
@@ -226,13 +244,10 @@ class Lane:
         full = len(self._records) >= limits.records_max or self._bytes >= limits.bytes_max
         if not full and now_s - self._buffered_since_s < limits.wait_s:
             return 0
-        count, size = 0, 0
-        for record in self._records[: limits.records_max]:
-            size += _size_of(record)
-            if count and size > limits.bytes_max:
-                break
-            count += 1
-        return count
+        count = min(len(self._records), limits.records_max)
+        if self._bytes <= limits.bytes_max:
+            return count
+        return max(1, bisect_right(list(accumulate(self._sizes[:count])), limits.bytes_max))
 
     def _replay_count(self) -> int:
         """How many records the unfinished batch has, once all are there. Raises Gap if they are not what they were."""
@@ -257,7 +272,3 @@ class Lane:
         first, last = records[0].offset, records[-1].offset
         fresh = Intent(first, last, len(records), intents.digest_of(records), VERSION)
         return Batch(self.topic, self.partition, fresh, records, size, replayed=False)
-
-
-def _size_of(record: Record) -> int:
-    return RECORD_BYTES + len(record.key or b"") + len(record.value or b"")

@@ -1,7 +1,7 @@
-"""From records to rows: which message goes to which table, column by column. Pure, and the same for the same records.
+"""Which message goes to which table of ClickHouse, column by column. Pure.
 
-A row follows from its record alone: the sink may map a range of offsets again, after a crash, and must get the same
-rows. Whoever changes what a record becomes raises VERSION.
+Whoever changes what a record becomes raises VERSION: a batch that was begun under another one is not finished under
+this. A table for a message that had none changes nothing, and needs no new version.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -23,15 +23,11 @@ from domain.messages import (
     VenueReport,
     VenueRequest,
 )
-from schemas import codec, topics
-from schemas.codec import Undecodable, UndecodableReason
-from schemas.wire import HEADER_BYTES
+from schemas import topics
 
 VERSION: Final = 1
 
-STAGE: Final = "sink"
 DEAD_LETTERS: Final = "dead_letters"
-OUT_OF_RANGE: Final = "OUT_OF_RANGE"
 
 Build: TypeAlias = Callable[[Sequence[Any]], pa.Array]
 Values: TypeAlias = Mapping[str, Sequence[Any]]
@@ -46,17 +42,6 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     value: bytes | None
 
 
-class Fault(msgspec.Struct, frozen=True):
-    """Why a record has no row of its own."""
-
-    reason: str
-    detail: str
-
-
-class SchemaNotKnown(Exception):  # noqa: N818  # it names the state of things, which passes
-    """A record can't be read yet: its schema is newer than this program, or the registry can't be asked."""
-
-
 class Table(msgspec.Struct, frozen=True):
     """Where messages of a class go. *spread* gives the values of all columns, and which message each row is of."""
 
@@ -64,16 +49,6 @@ class Table(msgspec.Struct, frozen=True):
     message: type[Message]
     builders: Mapping[str, Build]
     spread: Callable[[Sequence[Any], Iterable[str]], tuple[Values, Sequence[int] | None]]
-
-
-class Rows(msgspec.Struct, frozen=True):
-    """What a batch becomes. *records* counts the records that *stored* holds, *dead* those in *dead_letters*."""
-
-    table: str
-    stored: pa.Table | None
-    dead_letters: pa.Table | None
-    records: int
-    dead: int
 
 
 # ── which message goes where ────────────────────────────────────────────────────────────────────────────────────────
@@ -205,13 +180,6 @@ _TABLES: Final = (
 )
 
 TABLES: Final[Mapping[type[Message], Table]] = {table.message: table for table in _TABLES}
-_DEAD_LETTERS: Final = TABLES[DeadLetter]
-
-#: Columns that can refuse a value, and whether they hold these.
-_BOUNDED: Final[Mapping[Build, Callable[[Sequence[Any]], bool]]] = {
-    columns.amounts: columns.amounts_fit,
-    columns.instants: columns.instants_fit,
-}
 
 
 def table_of(topic: str) -> Table:
@@ -224,126 +192,3 @@ def table_of(topic: str) -> Table:
 _BY_TOPIC: Final[Mapping[str, Table]] = {
     topic.name: TABLES[topic.value] for topic in (*topics.INPUTS, *topics.OUTPUTS) if topic.value in TABLES
 }
-
-
-# ── a batch ─────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def rows_of(topic: str, partition: int, records: Sequence[Record], newest_schema_id: int | None = None) -> Rows:
-    """The rows of *records*: each record's in its own table, or else one in the dead letters.
-
-    With a Schema Registry, *newest_schema_id* is the newest id that it gives to a known schema. Raises SchemaNotKnown
-    for a record with a newer one: it waits, for it is no garbage.
-    """
-    table = table_of(topic)
-    messages, sound, faulty = _decoded(records, table, newest_schema_id)
-    values, numbers = table.spread(messages, table.builders)
-    if _misfit(values, table) is not None:
-        messages, sound, faulty = _sorted_out(messages, sound, faulty, table)
-        values, numbers = table.spread(messages, table.builders)
-    dead, letters = _letters(topic, partition, faulty)
-    return Rows(
-        table=table.name,
-        stored=_arrow(table, values, _envelopes(topic, partition, sound, numbers)),
-        dead_letters=_arrow(_DEAD_LETTERS, _letter_values(letters), _envelopes(topic, partition, dead)),
-        records=len(sound),
-        dead=len(faulty),
-    )
-
-
-_Faulty: TypeAlias = list[tuple[Record, Fault]]
-
-
-def _decoded(
-    records: Sequence[Record], table: Table, newest_schema_id: int | None
-) -> tuple[list[Any], list[Record], _Faulty]:
-    messages: list[Any] = []
-    sound: list[Record] = []
-    faulty: _Faulty = []
-    for record in records:
-        try:
-            messages.append(codec.decode(record.value, table.message))
-            sound.append(record)
-        except Undecodable as error:
-            if _may_pass(error, record, newest_schema_id):
-                raise SchemaNotKnown(f"offset {record.offset}: {error}") from error
-            faulty.append((record, Fault(error.reason, error.detail)))
-    return messages, sound, faulty
-
-
-def _may_pass(error: Undecodable, record: Record, newest_schema_id: int | None) -> bool:
-    if error.reason is UndecodableReason.UNKNOWN_SCHEMA_ID and newest_schema_id is not None:
-        return int.from_bytes((record.value or b"")[1:HEADER_BYTES], "big") > newest_schema_id
-    return error.reason is UndecodableReason.SCHEMA_UNAVAILABLE
-
-
-def _misfit(values: Values, table: Table) -> str | None:
-    """A column with a value that it can't hold, or None."""
-    for name, build in table.builders.items():
-        fit = _BOUNDED.get(build)
-        if fit is not None and not fit(values[name]):
-            return name
-    return None
-
-
-def _sorted_out(
-    messages: Sequence[Any], records: Sequence[Record], faulty: _Faulty, table: Table
-) -> tuple[list[Any], list[Record], _Faulty]:
-    """The batch again, its misfits moved to the faulty."""
-    fitting = [(message, record, fault_of(message, table)) for message, record in zip(messages, records, strict=True)]
-    return (
-        [message for message, _, fault in fitting if fault is None],
-        [record for _, record, fault in fitting if fault is None],
-        [*faulty, *((record, fault) for _, record, fault in fitting if fault is not None)],
-    )
-
-
-def fault_of(message: Message, table: Table) -> Fault | None:
-    """What of *message* its table can't hold, or None."""
-    values, _ = table.spread([message], table.builders)
-    name = _misfit(values, table)
-    return None if name is None else Fault(OUT_OF_RANGE, f"{name} is {', '.join(map(str, values[name]))}")
-
-
-def _letters(topic: str, partition: int, faulty: _Faulty) -> tuple[list[Record], list[DeadLetter]]:
-    faulty.sort(key=lambda pair: pair[0].offset)
-    letters = [
-        DeadLetter(
-            source_topic=topic,
-            source_partition=partition,
-            source_offset=record.offset,
-            source_timestamp=record.timestamp_ms * 1_000,
-            stage=STAGE,
-            reason=fault.reason,
-            detail=fault.detail,
-            occurred_at=record.timestamp_ms * 1_000,
-            key=record.key,
-            value=record.value,
-        )
-        for record, fault in faulty
-    ]
-    return [record for record, _ in faulty], letters
-
-
-def _letter_values(letters: Sequence[DeadLetter]) -> Values:
-    return _DEAD_LETTERS.spread(letters, _DEAD_LETTERS.builders)[0]
-
-
-def _envelopes(
-    topic: str, partition: int, records: Sequence[Record], numbers: Sequence[int] | None = None
-) -> Mapping[str, pa.Array]:
-    """The columns that say where each row's record stood; *numbers* says which record each row is of."""
-    of_rows = records if numbers is None else [records[number] for number in numbers]
-    return {
-        "_topic": columns.label(topic, len(of_rows)),
-        "_partition": columns.partition(partition, len(of_rows)),
-        "_offset": columns.offsets([record.offset for record in of_rows]),
-        "_timestamp": columns.moments([record.timestamp_ms for record in of_rows]),
-    }
-
-
-def _arrow(table: Table, values: Values, envelopes: Mapping[str, pa.Array]) -> pa.Table | None:
-    """The rows with these values and envelopes, or None if there are none."""
-    if not len(envelopes["_offset"]):
-        return None
-    return pa.table({name: build(values[name]) for name, build in table.builders.items()} | dict(envelopes))

@@ -14,6 +14,8 @@ from typing_extensions import override
 
 _PREFIX: Final = "fillstream_sink_"
 _FRESHNESS_S: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0)
+#: Why nothing is read of a partition: its buffer is full, it waits for a schema, or somebody has to look at it.
+PAUSED: Final = ("buffer", "schema", "gap", "version")
 _INSERT_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
@@ -26,7 +28,7 @@ class LaneState(msgspec.Struct, frozen=True):
     high_watermark: int | None
     head_ms: int | None
     size_bytes: int
-    paused: bool
+    paused: str | None
     stopped: bool
 
     @property
@@ -84,7 +86,7 @@ class Freshness(Collector):
     @override
     def collect(self) -> Iterator[Metric]:
         family = HistogramMetricFamily(
-            _PREFIX + "e2e_latency_seconds", "From the record's time in Kafka to ClickHouse's yes", labels=["topic"]
+            _PREFIX + "freshness_seconds", "From the record's time in Kafka to ClickHouse's yes", labels=["topic"]
         )
         for topic, counts in list(self._counts.items()):
             bounds = [*map(str, _FRESHNESS_S), "+Inf"]
@@ -110,8 +112,10 @@ class Lanes(Collector):
             _gauge("consumer_lag_seconds", "Age of the first record not stored", lanes, lambda lane: lane.lag_s(at_ms)),
             _gauge("committed_offset", "All below it is stored", lanes, lambda lane: lane.stored_to),
             _gauge("high_watermark", "The end of the partition", lanes, lambda lane: lane.high_watermark),
-            _gauge("paused", "1: reading waits until its buffer is smaller", lanes, lambda lane: lane.paused),
             _gauge("stopped", "1: stopped until somebody looks at it, see the log", lanes, lambda lane: lane.stopped),
+            _gauge("unknown_schema", "1: waits for a schema", lanes, lambda lane: lane.paused == "schema"),
+            _gauge("retention_gap", "1: stopped, records were lost", lanes, lambda lane: lane.paused == "gap"),
+            _paused(lanes),
         )
         buffered = GaugeMetricFamily(_PREFIX + "buffer_bytes", "Memory of the records read and not yet stored")
         buffered.add_metric([], sum(lane.size_bytes for lane in lanes))
@@ -119,6 +123,16 @@ class Lanes(Collector):
         collected = GaugeMetricFamily(_PREFIX + "lag_collect_timestamp_seconds", "When these figures were taken")
         collected.add_metric([], at_s)
         yield collected
+
+
+def _paused(lanes: Sequence[LaneState]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(
+        _PREFIX + "paused", "1: nothing is read of it, for this reason", labels=["topic", "partition", "reason"]
+    )
+    for lane in lanes:
+        for reason in PAUSED:
+            family.add_metric([lane.topic, str(lane.partition), reason], float(lane.paused == reason))
+    return family
 
 
 def _gauge(

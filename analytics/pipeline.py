@@ -6,7 +6,7 @@ second. The poll loop waits for nobody: commits are answered while polling, inse
 """
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, Final
 
@@ -14,8 +14,10 @@ import structlog
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
 from analytics import intents, mapping
-from analytics.inserts import Failed, Inserter, Stored
-from analytics.lanes import Batch, Gap, Lane, Limits, Phase
+from analytics.gaps import Gap as AcceptedGap
+from analytics.inserts import Failed, Inserter, Outcome, Stored, Unreadable
+from analytics.intents import Intent
+from analytics.lanes import Batch, Gap, Lane, Limits, Phase, Stop
 from analytics.mapping import Record
 from analytics.metrics import LaneState, SinkMetrics
 from runtime.process import StopRequest
@@ -28,6 +30,7 @@ _STOP_WITHIN_S: Final = 12.0
 _COMMITTED_WITHIN_S: Final = 15.0
 _START_OVER_AFTER_S: Final = 5.0
 _OBSERVE_EVERY_S: Final = 1.0
+_LOG_START_WITHIN_S: Final = 2.0
 
 #: The broker's ways of saying that somebody else owns the partition now, or is about to.
 _NOT_OWNER: Final = frozenset(
@@ -57,10 +60,12 @@ class Pipeline:
         configuration: dict[str, Any],
         limits: Limits,
         inserter: Callable[[SinkMetrics], Inserter],
+        accepted: Mapping[tuple[str, int], AcceptedGap] | None = None,
     ) -> None:
         self._limits = limits
+        self._accepted = accepted or {}
         self._lanes: dict[tuple[str, int], Lane] = {}
-        self._writing: dict[tuple[str, int], tuple[Batch, Future[Stored | Failed]]] = {}
+        self._writing: dict[tuple[str, int], tuple[Batch, Future[Outcome]]] = {}
         self._metrics = SinkMetrics()
         self._observed_s = 0.0
         self._inserter = inserter(self._metrics)
@@ -111,7 +116,7 @@ class Pipeline:
                 lane.reached_end(offset)
         elif error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001  # as above
             if lane is not None:
-                self._stop_lane(lane, f"the committed offset {lane.stored_to} is not in the log any more")
+                self._stop_lane(lane, Stop.GAP, f"the committed offset {lane.stored_to} is not in the log any more")
         elif error.fatal() or error.code() == KafkaError._FATAL:  # noqa: SLF001  # as above
             raise KafkaException(error)
         else:
@@ -128,7 +133,7 @@ class Pipeline:
             try:
                 commits += self._due_commits(lane, now_s)
             except Gap as gap:
-                self._stop_lane(lane, str(gap))
+                self._stop_lane(lane, Stop.GAP, str(gap))
             if lane.phase is Phase.WRITING and lane.key not in self._writing and now_s >= lane.retry_at_s:
                 self._write(lane)
         self._commit(commits)
@@ -170,9 +175,25 @@ class Pipeline:
                     delay_s = backoff_s(lane.attempts)
                     lane.failed(now_s + delay_s)
                     log.warning("insert_failed", topic=key[0], partition=key[1], detail=detail, retry_in_s=delay_s)
+                case Unreadable(detail):
+                    self._wait_for_schema(lane, detail, now_s)
                 case Stored() as stored:
                     self._count(batch, stored)
                     lane.stored(now_s)
+
+    def _wait_for_schema(self, lane: Lane, detail: str, now_s: float) -> None:
+        """Look again from time to time, and say so once."""
+        lane.failed(now_s + backoff_s(lane.attempts))
+        if not lane.unreadable:
+            log.error(
+                "schema_not_known",
+                topic=lane.topic,
+                partition=lane.partition,
+                detail=detail,
+                todo="register the schema, or start a release that has it; if it will never come, make its records "
+                "dead letters: fillstream sink --give-up-schema ID",
+            )
+        lane.unreadable = True
 
     def _count(self, batch: Batch, stored: Stored) -> None:
         if stored.records:
@@ -189,23 +210,35 @@ class Pipeline:
         size = sum(lane.size_bytes for lane in self._lanes.values())
         for lane in self._lanes.values():
             far_ahead = lane.buffered >= 2 * self._limits.records_max or size >= _BUFFER_BYTES_MAX
-            if far_ahead and lane.buffered and not lane.paused and not lane.replaying:
-                lane.paused = True
-                self._consumer.pause([TopicPartition(*lane.key)])
-            elif lane.paused and lane.buffered < self._limits.records_max and size < _BUFFER_BYTES_MAX // 2:
+            low = lane.buffered < self._limits.records_max and size < _BUFFER_BYTES_MAX // 2
+            if lane.unreadable or (far_ahead and lane.buffered):
+                if not lane.paused and lane.intent is None:
+                    lane.paused = True
+                    self._consumer.pause([TopicPartition(*lane.key)])
+            elif lane.paused and low:
                 lane.paused = False
                 self._consumer.resume([TopicPartition(*lane.key)])
 
-    def _stop_lane(self, lane: Lane, detail: str) -> None:
-        lane.stop()
-        self._consumer.pause([TopicPartition(*lane.key)])
-        log.error(
-            "partition_stopped",
-            topic=lane.topic,
-            partition=lane.partition,
-            detail=detail,
-            todo="records were lost before they were stored: find out which, reset the group's offset, restart",
+    def _stop_lane(self, lane: Lane, why: Stop, detail: str) -> None:
+        """Read no more of it, and say what to do. No other partition minds."""
+        todo = (
+            f"see whether {mapping.table_of(lane.topic).name} has rows of this stretch and where the log begins now "
+            f"(offset {self._log_start(lane)}); then go on behind what is lost or stored: "
+            f"fillstream sink --accept-gap {lane.topic}:{lane.partition}:{lane.stored_to}:TO"
+            if why is Stop.GAP
+            else "start a release with that version of the mapping, stop it (SIGTERM) once it has no lag, then this one"
         )
+        lane.stop(why)
+        self._consumer.pause([TopicPartition(*lane.key)])
+        log.error("partition_stopped", topic=lane.topic, partition=lane.partition, reason=why, detail=detail, todo=todo)
+
+    def _log_start(self, lane: Lane) -> int | str:
+        """The first offset that there still is."""
+        try:
+            low, _ = self._consumer.get_watermark_offsets(TopicPartition(*lane.key), timeout=_LOG_START_WITHIN_S)
+        except KafkaException:
+            return "unknown"
+        return int(low)
 
     # ── committing ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -268,6 +301,7 @@ class Pipeline:
         self._consumer.assign(starts)
         self._consumer.resume(starts)  # what another owner, or this one in a former life, paused
         log.info("partitions_assigned", count=len(starts))
+        self._stop_other_versions(starts)
 
     def _on_revoke(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """Another owner goes on where the intents say; what is clean is committed, so that it need not look back."""
@@ -295,6 +329,19 @@ class Pipeline:
         for commit in self._committed(partitions):
             self._consumer.seek(self._lane_at(commit))
         self._consumer.resume(partitions)
+        self._stop_other_versions(partitions)
+
+    def _stop_other_versions(self, partitions: Iterable[TopicPartition]) -> None:
+        """Stop what only another release can finish: the rows of one batch must all come of one mapping."""
+        for lane in [self._lanes[partition.topic, partition.partition] for partition in partitions]:
+            intent = lane.intent
+            if intent is not None and intent.version != mapping.VERSION:
+                self._stop_lane(
+                    lane,
+                    Stop.VERSION,
+                    f"offsets {intent.first} to {intent.last} were begun under version {intent.version} of the "
+                    f"mapping, and this is version {mapping.VERSION}",
+                )
 
     def _committed(self, partitions: list[TopicPartition]) -> list[TopicPartition]:
         committed: list[TopicPartition] = self._consumer.committed(partitions, timeout=_COMMITTED_WITHIN_S)
@@ -307,13 +354,20 @@ class Pipeline:
         """A new lane that begins at this commit; returns where to read from."""
         start = commit.offset if commit.offset >= 0 else None
         intent = None if start is None else intents.intent_of(start, commit.metadata)
-        if intent is not None and intent.version != mapping.VERSION:
-            log.warning(
-                "intent_of_other_version", topic=commit.topic, partition=commit.partition, version=intent.version
-            )
+        start, intent = self._behind_gap(commit, start, intent)
         lane = Lane(commit.topic, commit.partition, start, intent, time.monotonic())
         self._lanes[lane.key] = lane
         return TopicPartition(lane.topic, lane.partition, OFFSET_BEGINNING if start is None else start)
+
+    def _behind_gap(
+        self, commit: TopicPartition, start: int | None, intent: Intent | None
+    ) -> tuple[int | None, Intent | None]:
+        """Where to go on, and what is unfinished there, if a gap that begins at this commit is accepted."""
+        gap = self._accepted.get((commit.topic, commit.partition))
+        if gap is None or gap.first != start:
+            return start, intent
+        log.warning("gap_accepted", topic=gap.topic, partition=gap.partition, offsets=f"{gap.first}-{gap.end - 1}")
+        return gap.end, None
 
     # ── telling ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -331,7 +385,7 @@ class Pipeline:
             high_watermark=self._high_watermark(lane),
             head_ms=lane.head_ms,
             size_bytes=lane.size_bytes,
-            paused=lane.paused,
+            paused=_why_paused(lane),
             stopped=lane.phase is Phase.STOPPED,
         )
 
@@ -339,6 +393,14 @@ class Pipeline:
         """The end of the partition as the last fetch saw it."""
         _, high = self._consumer.get_watermark_offsets(TopicPartition(*lane.key), cached=True)
         return high if high >= 0 else None
+
+
+def _why_paused(lane: Lane) -> str | None:
+    if lane.stopped is not None:
+        return lane.stopped.value
+    if lane.unreadable:
+        return "schema"
+    return "buffer" if lane.paused else None
 
 
 def _commit_of(lane: Lane, offset: int, metadata: str) -> TopicPartition:

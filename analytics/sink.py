@@ -1,16 +1,19 @@
 """The sink's process: connects, brings the schema up to date, and keeps the pipeline running."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import structlog
 from confluent_kafka import KafkaException
 
+from analytics import gaps
 from analytics.client import ClickHouseError, connect
 from analytics.inserts import Inserter
 from analytics.lanes import Limits
 from analytics.metrics import SinkMetrics
 from analytics.migrate import MigrationError, migrate
 from analytics.pipeline import Pipeline, backoff_s
+from analytics.rows import Mapper
 from runtime import kafka, telemetry
 from runtime.exits import Exit, Unavailable
 from runtime.process import StopRequest
@@ -27,21 +30,29 @@ _AUTHENTICATION_FAILED: Final = "Code: 516"
 log = structlog.get_logger()
 
 
-def main(settings: Settings) -> int:
-    """Run the sink until SIGTERM or Ctrl-C. While ClickHouse is away it waits, and Kafka keeps the records."""
+def main(settings: Settings, accept_gap: Sequence[str] = (), give_up_schema: Sequence[int] = ()) -> int:
+    """Run the sink until SIGTERM or Ctrl-C. While ClickHouse is away it waits, and Kafka keeps the records.
+
+    Each of *accept_gap* names offsets that were lost (``TOPIC:PARTITION:FROM:TO``) and are not waited for any more;
+    records with a schema ID of *give_up_schema* become dead letters if that schema is not known.
+    """
+    try:
+        accepted = gaps.parse(accept_gap)
+    except gaps.BadGap as error:
+        raise SettingsError(str(error)) from error
     telemetry.start(settings, "sink")
-    newest_schema_id = _use_registry(settings)
+    mapper = Mapper(_use_registry(settings), give_up_schema)
     with StopRequest() as stop:
         client = _connected(settings, stop)
         if client is None:
             return Exit.OK
 
         def inserter(metrics: SinkMetrics) -> Inserter:
-            return Inserter(client, settings.clickhouse_database, metrics, newest_schema_id)
+            return Inserter(client, settings.clickhouse_database, metrics, mapper)
 
         limits = Limits(settings.sink_batch_rows_max, _BATCH_BYTES_MAX, settings.sink_batch_wait_ms / 1_000)
         try:
-            Pipeline(consumer_configuration(settings), limits, inserter).run(subscription(), stop)
+            Pipeline(consumer_configuration(settings), limits, inserter, accepted).run(subscription(), stop)
         except KafkaException as error:
             raise Unavailable(f"Kafka won't serve this sink any more: {error}") from error
         finally:

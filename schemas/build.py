@@ -37,15 +37,20 @@ def build(catalog: Catalog, flags: Sequence[str] = _FLAGS) -> Path:
         source = cython_source.source(catalog)
     except SchemaMismatchError as error:
         raise BuildError(str(error)) from error
-    wanted = native.FOLDER / native.file_name(catalog, source, f"cython-{_cython_version()}")
+    return build_module(native.module_name(catalog), source, flags)
+
+
+def build_module(module: str, source: str, flags: Sequence[str] = _FLAGS) -> Path:
+    """What becomes of a Cython *source*, made now unless it is there; older builds of it go. Raises BuildError."""
+    wanted = native.FOLDER / native.file_of(module, source, f"cython-{_cython_version()}")
     if not wanted.exists():
         native.FOLDER.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=native.FOLDER) as scratch:
-            pyx = Path(scratch, f"{native.module_name(catalog)}.pyx")
+            pyx = Path(scratch, f"{module}.pyx")
             pyx.write_text(source)
             made = _compile(pyx, flags)
             made.replace(wanted)  # whole or not at all, whoever else builds or loads meanwhile
-    for other in set(native.files(catalog)) - {wanted}:
+    for other in set(native.files_of(module)) - {wanted}:
         other.unlink(missing_ok=True)
     return wanted
 

@@ -28,6 +28,7 @@ __all__ = [
     "decoder",
     "encode",
     "encoder",
+    "header",
     "is_compiled",
     "use_ids",
 ]
@@ -80,6 +81,10 @@ class Codec:
         """What ``decode`` does for *holder*, for loops; with the ids of now: ask again after ``use_ids``."""
         return self._decoders.get(holder) or self._make(holder)[1]
 
+    def header(self, holder: type[T]) -> bytes:
+        """What stands before every value of *holder* that is written now."""
+        return wire.header((self._ids or catalog.CommittedIds(self._catalog)).latest(self._names[holder]))
+
     def use_ids(self, ids: Ids | None) -> None:
         """From now on, ids are those of *ids*; of the committed table if None. Once, at the start of a process."""
         self._ids = ids
@@ -125,6 +130,7 @@ _PRODUCT: Final = Codec(catalog.PRODUCT)
 encode: Final = _PRODUCT.encode
 decode: Final = _PRODUCT.decode
 encoder: Final = _PRODUCT.encoder
+header: Final = _PRODUCT.header
 decoder: Final = _PRODUCT.decoder
 is_compiled: Final = _PRODUCT.is_compiled
 use_ids: Final = _PRODUCT.use_ids

@@ -39,32 +39,47 @@ def module_name(catalog: Catalog) -> str:
 
 def file_name(catalog: Catalog, source: str, made_by: str) -> str:
     """The name of what *made_by* (``cython-3.1.0``) makes of *source*, on this Python."""
-    return f"{module_name(catalog)}-{hashlib.sha256(source.encode()).hexdigest()[:16]}.{made_by}{_SUFFIX}"
+    return file_of(module_name(catalog), source, made_by)
+
+
+def file_of(module: str, source: str, made_by: str) -> str:
+    """As `file_name`, for any module."""
+    return f"{module}-{hashlib.sha256(source.encode()).hexdigest()[:16]}.{made_by}{_SUFFIX}"
 
 
 def files(catalog: Catalog) -> Iterator[Path]:
     """What was ever compiled for *catalog* and is still there."""
-    return FOLDER.glob(f"{module_name(catalog)}-*{_SUFFIX}")
+    return files_of(module_name(catalog))
+
+
+def files_of(module: str) -> Iterator[Path]:
+    """As `files`, for any module."""
+    return FOLDER.glob(f"{module}-*{_SUFFIX}")
 
 
 def load(catalog: Catalog) -> Any | None:
     """The compiled codec of *catalog*; None where there is none, none that fits, or plain Python is asked for."""
-    if is_pure():
-        return None
-    there = set(files(catalog))
-    if not there:
+    if is_pure() or not set(files(catalog)):
         return None
     try:
         source = cython_source.source(catalog)
     except SchemaMismatchError:
         return None
-    fitting = there & set(FOLDER.glob(file_name(catalog, source, "*")))
+    return load_module(module_name(catalog), source)
+
+
+def load_module(module: str, source: str) -> Any | None:
+    """What was compiled of *source* under that name; None as for `load`."""
+    there = set(files_of(module))
+    if is_pure() or not there:
+        return None
+    fitting = there & set(FOLDER.glob(file_of(module, source, "*")))
     if not fitting:
-        log.warning("compiled_codec_stale", file=min(there).name, use="plain Python; python -m schemas.build compiles")
+        log.warning("compiled_codec_stale", file=min(there).name, use="plain Python; make setup compiles")
         return None
     file = min(fitting)
     if file not in _loaded:
-        _loaded[file] = _import(module_name(catalog), file)
+        _loaded[file] = _import(module, file)
     return _loaded[file]
 
 

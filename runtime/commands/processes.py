@@ -81,15 +81,30 @@ def gateway(venue: Annotated[str, typer.Argument(help="Whose orders to place, fo
 
 
 @commands.command()
-def sink() -> None:
+def sink(
+    accept_gap: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TOPIC:PARTITION:FROM:TO", help="Go on behind records that were lost. May be repeated."),
+    ] = None,
+    give_up_schema: Annotated[
+        list[int] | None,
+        typer.Option(metavar="ID", help="Make records of this unknown schema dead letters. May be repeated."),
+    ] = None,
+) -> None:
     """Run the sink: writes every event into ClickHouse once."""
-    running.run("sink")
+    running.run("sink", accept_gap=accept_gap or [], give_up_schema=give_up_schema or [])
 
 
 @commands.command()
 def clickhouse(port: PortOption = 8123) -> None:
     """Run ClickHouse in this process (data in var/clickhouse), for any client of its HTTP protocol."""
     running.run("clickhouse", port=port)
+
+
+@commands.command()
+def probe() -> None:
+    """Run the probe: measures how far everybody is behind, sends canaries through the system, audits ClickHouse."""
+    running.run("probe")
 
 
 @commands.command()
@@ -101,12 +116,6 @@ def simulator(  # noqa: PLR0913, PLR0917  # each is an option of the command lin
     credentials: Annotated[
         Path | None, typer.Option(help="TOML file with key and secret of the account; in var/simulator/ unless given.")
     ] = None,
-@commands.command()
-def probe() -> None:
-    """Run the probe: measures how far everybody is behind, sends canaries through the system, audits ClickHouse."""
-    running.run("probe")
-
-
     seed: Annotated[int, typer.Option(help="Seed of the market's moves.")] = 1,
     fault_plan: Annotated[Path | None, typer.Option(help="JSON file of faults: delays, losses, repeats.")] = None,
     weight_per_minute: Annotated[int, typer.Option(min=1, help="Binance's limit of weight per minute.")] = 120_000,

@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from analytics.inserts import Failed, Inserter, Stored
+from analytics.inserts import Failed, Inserter, Outcome, Stored, Unreadable
 from analytics.intents import Intent, digest_of
 from analytics.lanes import Batch
 from analytics.mapping import VERSION, Record
 from analytics.metrics import SinkMetrics
 from analytics.migrate import migrate
+from analytics.rows import Mapper
 from schemas import codec
 from tests.analytics.stage import Service, unique_database
 from tests.analytics.story import Story
@@ -23,9 +24,9 @@ class Writing:
 
     def __init__(self, client: Any, database: str, newest_schema_id: int | None = None) -> None:
         self.client, self.database, self.registry = client, database, CollectorRegistry()
-        self.inserter = Inserter(client, database, SinkMetrics(self.registry), newest_schema_id)
+        self.inserter = Inserter(client, database, SinkMetrics(self.registry), Mapper(newest_schema_id))
 
-    def write(self, batch: Batch) -> Stored | Failed:
+    def write(self, batch: Batch) -> Outcome:
         return self.inserter.write(batch).result(20)
 
     def value(self, query: str) -> Any:
@@ -109,12 +110,12 @@ def test_a_server_that_refuses_is_counted_and_tried_again(writing, entries):
     ] == [1, 1]
 
 
-def test_a_schema_that_is_not_known_yet_is_a_failure_that_passes(service):
+def test_of_a_batch_with_a_schema_that_is_not_known_yet_nothing_is_written(service):
     client = service.client(writer=True)
     newer = b"\0" + (99).to_bytes(4, "big") + b"..."
-    failed = Writing(client, "nowhere", newest_schema_id=12).write(batch_of("order-events", [newer]))
-    assert isinstance(failed, Failed)
-    assert "offset 0" in failed.detail
+    found = Writing(client, "nowhere", newest_schema_id=12).write(batch_of("order-events", [newer]))
+    assert isinstance(found, Unreadable)
+    assert "offset 0" in found.detail
     client.close()
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from analytics import intents
 from analytics.intents import Intent, digest_of, intent_of, metadata_of, token_of
-from analytics.lanes import RECORD_BYTES, Batch, Gap, Lane, Limits, Phase
+from analytics.lanes import RECORD_BYTES, Batch, Gap, Lane, Limits, Phase, Stop
 from analytics.mapping import VERSION, Record
 
 LIMITS = Limits(records_max=4, bytes_max=10_000, wait_s=1.0, idle_s=1.0)
@@ -196,7 +196,7 @@ def test_other_bytes_at_the_same_offsets_are_a_gap():
 
 
 def test_a_stopped_or_refused_lane_takes_and_gives_nothing():
-    for drop in (Lane.stop, lambda lane: lane.refused(9.0)):
+    for drop in (lambda lane: lane.stop(Stop.GAP), lambda lane: lane.refused(9.0)):
         lane = filled(a_lane(), *range(8))
         drop(lane)
         filled(lane, 8, 9)

@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 
 from analytics import columns
 from analytics.columns import INSTANT_MAX, INSTANT_MIN
-from analytics.mapping import OUT_OF_RANGE, TABLES, Record, SchemaNotKnown, Table, rows_of, table_of
+from analytics.mapping import TABLES, Record, Table, table_of
 from analytics.migrate import migrate
+from analytics.rows import OUT_OF_RANGE, SCHEMAS_TO_COME, Mapper, Rows, SchemaNotKnown
 from domain.messages import DeadLetter, JournalEntry, Message, OrderCommand, OrderEvent, Posting, Transfer
 from domain.money import AMOUNT_MAX, ONE
-from schemas import codec, topics
+from schemas import catalog, codec, topics
 from schemas.codec import Undecodable, UndecodableReason
 from tests.analytics.stage import Service, unique_database
 from tests.builders import NOW
@@ -31,6 +32,10 @@ TOPIC_OF = {
 }
 SAMPLES = 60
 TODAY_MS = int(time.time() * 1_000)  # rows of long ago are dropped by their tables' TTL
+
+
+def rows_of(topic: str, partition: int, records: list[Record], newest_schema_id: int | None = None) -> Rows:
+    return Mapper(newest_schema_id).rows(topic, partition, records)
 
 
 def records_of(messages: list[Message]) -> list[Record]:
@@ -276,15 +281,50 @@ def test_the_same_records_always_make_the_same_rows(seeds, poison):
         assert one is None if other is None else other.equals(one)
 
 
-# ── with a registry, what is newer waits ────────────────────────────────────────────────────────────────────────────
+# ── what is newer waits ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def with_schema(schema_id: int) -> Record:
+    return Record(4, 0, None, b"\0" + schema_id.to_bytes(4, "big") + SOUND[5:])
 
 
 def test_a_schema_newer_than_all_known_waits_and_is_not_dropped():
-    newer = Record(4, 0, None, b"\0" + (51).to_bytes(4, "big") + SOUND[5:])
-    with pytest.raises(SchemaNotKnown, match="offset 4"):
-        rows_of("transfers", 0, [newer], newest_schema_id=50)
-    assert rows_of("transfers", 0, [newer], newest_schema_id=51).dead == 1
-    assert rows_of("transfers", 0, [newer]).dead == 1
+    newest = max(schema_id for name in catalog.ids() for schema_id in catalog.versions(name))
+    for mapper, schema_id in ((Mapper(), newest + 1), (Mapper(50), 51), (Mapper(50), 50 + SCHEMAS_TO_COME)):
+        with pytest.raises(SchemaNotKnown, match="offset 4"):
+            mapper.rows("transfers", 0, [with_schema(schema_id)])
+
+
+def test_an_id_that_no_schema_will_have_is_garbage():
+    for mapper, schema_id in ((Mapper(51), 51), (Mapper(50), 51 + SCHEMAS_TO_COME), (Mapper(), 2**32 - 1)):
+        assert mapper.rows("transfers", 0, [with_schema(schema_id)]).dead == 1
+
+
+def test_a_schema_that_was_given_up_is_waited_for_no_more():
+    assert Mapper(50, given_up=[51]).rows("transfers", 0, [with_schema(51)]).dead == 1
+    with pytest.raises(SchemaNotKnown):
+        Mapper(50, given_up=[51]).rows("transfers", 0, [with_schema(52)])
+
+
+def test_a_schema_that_becomes_known_is_read():
+    class Registry(catalog.CommittedIds):
+        known = False
+
+        def writer(self, schema_id: int) -> Any:
+            if schema_id != 51:
+                return super().writer(schema_id)
+            return catalog.latest("transfer") if self.known else None
+
+    registry = Registry()
+    codec.use_ids(registry)
+    try:
+        mapper = Mapper(50)
+        with pytest.raises(SchemaNotKnown):
+            mapper.rows("transfers", 0, [with_schema(51)])
+        registry.known = True
+        assert mapper.rows("transfers", 0, [with_schema(51)]).records == 1
+    finally:
+        codec.use_ids(None)
 
 
 def test_a_registry_that_does_not_answer_makes_no_dead_letters(monkeypatch):
@@ -293,7 +333,7 @@ def test_a_registry_that_does_not_answer_makes_no_dead_letters(monkeypatch):
 
     monkeypatch.setattr(codec, "decode", unavailable)
     with pytest.raises(SchemaNotKnown, match="away"):
-        rows_of("transfers", 0, [Record(0, 0, None, SOUND)])
+        rows_of("transfers", 0, [with_schema(1)])
 
 
 def test_rows_are_as_many_as_arrow_says():

@@ -10,10 +10,11 @@ from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from pydantic import SecretStr
 
-from analytics import intents, mapping, sink
+from analytics import intents, sink
 from analytics.intents import Intent, digest_of, metadata_of
-from analytics.mapping import VERSION, Record
+from analytics.mapping import TABLES, VERSION, Record
 from analytics.migrate import migrate
+from analytics.rows import fault_of
 from analytics.sink import group_of
 from domain.messages import (
     Account,
@@ -329,12 +330,12 @@ def test_metrics_say_what_happened(calm):
         "fillstream_sink_records_total[('result', 'stored'), ('table', 'order_commands'), ('topic', 'order-commands')]"
     )
     dead = stored.replace("'stored'", "'dead_letter'").replace("order_commands", "dead_letters")
-    count = "fillstream_sink_e2e_latency_seconds_count[('topic', 'order-commands')]"
-    in_time = "fillstream_sink_e2e_latency_seconds_bucket[('le', '300.0'), ('topic', 'order-commands')]"
+    count = "fillstream_sink_freshness_seconds_count[('topic', 'order-commands')]"
+    in_time = "fillstream_sink_freshness_seconds_bucket[('le', '300.0'), ('topic', 'order-commands')]"
     names = (stored, dead, count, in_time)
     before = calm.metrics()
     commands = [samples.message("order_command", seed) for seed in range(200)]
-    sound = [c for c in commands if mapping.fault_of(c, mapping.TABLES[OrderCommand]) is None][:60]
+    sound = [c for c in commands if fault_of(c, TABLES[OrderCommand]) is None][:60]
     calm.send("order-commands", [*sound, b"x", b"y", b"z"])
     calm.drained()
     time.sleep(1.2)  # figures are taken once a second

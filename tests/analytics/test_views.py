@@ -12,9 +12,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from analytics import mapping
 from analytics.mapping import Record
 from analytics.migrate import migrate
+from analytics.rows import Mapper
 from domain.messages import Account, Message, Posting, ReportKind
 from schemas import codec
 from tests.analytics.stage import Service, unique_database
@@ -49,7 +49,7 @@ class Base:
             self.insert(topic, batch, f"{topic}:{batch[0].offset}")
 
     def insert(self, topic: str, batch: list[Record], token: str) -> None:
-        rows = mapping.rows_of(topic, 0, batch)
+        rows = Mapper().rows(topic, 0, batch)
         assert rows.dead == 0
         self.client.insert_arrow(
             rows.table,
