@@ -23,6 +23,7 @@ from domain.messages import (
     VenueReport,
     VenueRequest,
 )
+from domain.observations import Quote, VenueBalance
 from schemas import topics
 
 VERSION: Final = 1
@@ -166,6 +167,24 @@ _TABLES: Final = (
         _postings,
     ),
     _table(
+        "quotes",
+        Quote,
+        {
+            columns.labels: "venue symbol",
+            columns.amounts: "bid bid_quantity ask ask_quantity",
+            columns.instants: "observed_at",
+        },
+    ),
+    _table(
+        "venue_balances",
+        VenueBalance,
+        {
+            columns.labels: "venue account asset",
+            columns.amounts: "free locked",
+            columns.instants: "observed_at",
+        },
+    ),
+    _table(
         DEAD_LETTERS,
         DeadLetter,
         {
@@ -190,5 +209,7 @@ def table_of(topic: str) -> Table:
 
 
 _BY_TOPIC: Final[Mapping[str, Table]] = {
-    topic.name: TABLES[topic.value] for topic in (*topics.INPUTS, *topics.OUTPUTS) if topic.value in TABLES
+    topic.name: TABLES[topic.value]
+    for topic in (*topics.INPUTS, *topics.OUTPUTS, *topics.OBSERVATIONS)
+    if topic.value in TABLES
 }

@@ -67,7 +67,8 @@ def group_of(settings: Settings) -> str:
 
 def subscription() -> list[str]:
     """Every topic but ticks and changelogs; topics of venues by pattern, so that a new venue is found."""
-    named = [topic.name for topic in (*topics.INPUTS, *topics.OUTPUTS) if topic is not topics.TICKS]
+    told = (*topics.INPUTS, *topics.OUTPUTS, *topics.OBSERVATIONS)
+    named = [topic.name for topic in told if topic is not topics.TICKS]
     prefix = topics.venue_requests("").name.replace(".", r"\.")
     return [*named, f"^{prefix}.+"]
 

@@ -26,7 +26,7 @@ ROOT = Path(__file__).parent.parent.parent
 READY_WITHIN_S = 30.0
 TOPICS = (
     *("order-commands", "transfers", "venue-reports", "order-events", "ledger-entries", "dead-letters"),
-    "venue-requests.simulated",
+    *("quotes", "venue-balances", "venue-requests.simulated"),
 )
 PARTITIONS = 3
 PLACES = [TopicPartition(topic, number) for topic in TOPICS for number in range(PARTITIONS)]

@@ -26,8 +26,9 @@ from tests.analytics.stage import Service, unique_database
 from tests.builders import NOW
 from tests.schemas import samples
 
+TOLD = (*topics.INPUTS, *topics.OUTPUTS, *topics.OBSERVATIONS)
 TOPIC_OF = {
-    **{topic.value: topic.name for topic in (*topics.INPUTS, *topics.OUTPUTS) if topic.value in TABLES},
+    **{topic.value: topic.name for topic in TOLD if topic.value in TABLES},
     topics.venue_requests("v").value: "venue-requests.v",
 }
 SAMPLES = 60
@@ -53,7 +54,7 @@ def a_transfer(**said: Any) -> Transfer:
 
 
 def test_every_topic_but_ticks_has_a_table():
-    for topic in (*topics.INPUTS, *topics.OUTPUTS, topics.venue_requests("binance")):
+    for topic in (*TOLD, topics.venue_requests("binance")):
         if topic is topics.TICKS:
             with pytest.raises(KeyError):
                 table_of(topic.name)
