@@ -33,7 +33,8 @@ up: setup ## Run everything on this machine until Ctrl-C; var/endpoints.json say
 	@$(BIN)/fillstream up $(ARGS)
 
 test: setup ## Run all tests, with a real broker, venue and ClickHouse among them
-	@$(BIN)/pytest $(ARGS)
+	@docker/prometheus/install.sh
+	@$(BIN)/pytest --numprocesses=2 $(ARGS)
 
 mutants: setup ## Remove our own guards one at a time, and see that a test notices each
 	@$(BIN)/python -m tests.mutants $(ARGS)
