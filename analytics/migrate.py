@@ -8,8 +8,14 @@ from typing import Any, Final
 
 import msgspec
 import structlog
+import typer
 
 from analytics import sql
+from analytics.client import DatabaseError, OperationalError, connect
+from runtime.exits import CheckFailed, Exit, Unavailable
+from runtime.settings import Settings
+
+_TIMEOUT_S: Final = 600  # a migration may read whole tables
 
 _FILE: Final = re.compile(r"(\d{4})_(\w+)\.sql")
 
@@ -34,6 +40,10 @@ class MigrationError(Exception):
     """The database and the files contradict each other; the message says where, and what to do."""
 
 
+class StatementError(DatabaseError):  # type: ignore[misc]  # clickhouse-connect states no types
+    """ClickHouse refused a statement of a migration; the message says which. It is safe to try again."""
+
+
 class Migration(msgspec.Struct, frozen=True):
     """One file. Its statements can be run again (IF NOT EXISTS): a run that broke off is repeated from its start."""
 
@@ -45,6 +55,30 @@ class Migration(msgspec.Struct, frozen=True):
     def checksum(self) -> str:
         """Of what the file does; its comments and line breaks may change."""
         return hashlib.sha256("\n".join(self.statements).encode()).hexdigest()
+
+
+def main(settings: Settings, *, dry_run: bool) -> int:
+    """Bring the database of the settings up to date, and say what that took."""
+    database = settings.clickhouse_database
+    try:
+        client = connect(settings, timeout_s=_TIMEOUT_S)
+        done = missing(client, database) if dry_run else migrate(client, database)
+    except OperationalError as error:
+        raise unanswered(settings, error) from error
+    except (DatabaseError, MigrationError) as error:
+        raise CheckFailed(str(error)) from error
+    for migration in done:
+        typer.echo(f"{migration.number:04} {migration.name}: {'pending' if dry_run else 'applied'}")
+    typer.echo(f"{database} {'lacks these' if dry_run and done else 'is up to date'}")
+    return Exit.OK
+
+
+def unanswered(settings: Settings, error: Exception) -> Unavailable:
+    """What to say when there is nobody to ask."""
+    return Unavailable(
+        f"ClickHouse doesn't answer at {settings.clickhouse_url}: start it (fillstream clickhouse), "
+        f"or set FILLSTREAM_CLICKHOUSE_URL. It said: {error}"
+    )
 
 
 def load() -> tuple[Migration, ...]:
@@ -82,19 +116,32 @@ def pending(migrations: Sequence[Migration], applied: Mapping[int, str]) -> tupl
     return tuple(migration for migration in migrations if migration.number not in applied)
 
 
+def records(client: Any, database: str) -> dict[int, dict[str, Any]]:
+    """What *database* says of each migration that was applied to it: number, name, checksum, applied_at."""
+    name = {"database": database}
+    if not client.command("EXISTS TABLE {database:Identifier}.migrations", parameters=name):
+        return {}
+    query = "SELECT number, name, checksum, applied_at FROM {database:Identifier}.migrations FINAL ORDER BY number"
+    return {row["number"]: dict(row) for row in client.query(query, parameters=name).named_results()}
+
+
+def missing(client: Any, database: str, migrations: Iterable[Migration] | None = None) -> tuple[Migration, ...]:
+    """The migrations that *database* lacks. Raises MigrationError, ClickHouseError."""
+    applied = {number: record["checksum"] for number, record in records(client, database).items()}
+    return pending(tuple(migrations) if migrations is not None else load(), applied)
+
+
 def migrate(client: Any, database: str, migrations: Iterable[Migration] | None = None) -> tuple[Migration, ...]:
     """Bring *database* up to date, and return what that took. Raises MigrationError, ClickHouseError.
 
     Two programs may do so at the same time: statements and records of the same migration repeat without effect.
     """
+    todo = missing(client, database, migrations)
     name = {"database": database}
     client.command("CREATE DATABASE IF NOT EXISTS {database:Identifier} ENGINE = Atomic", parameters=name)
     client.command(_RECORDS, parameters=name)
-    rows = client.query("SELECT number, checksum FROM {database:Identifier}.migrations", parameters=name).result_rows
-    todo = pending(tuple(migrations) if migrations is not None else load(), dict(rows))
     for migration in todo:
-        for statement in migration.statements:
-            client.command(statement, settings={"database": database})
+        _apply(client, database, migration)
         client.insert(
             "migrations",
             [[migration.number, migration.name, migration.checksum]],
@@ -104,3 +151,13 @@ def migrate(client: Any, database: str, migrations: Iterable[Migration] | None =
         )
         log.info("migration_applied", number=migration.number, name=migration.name)
     return todo
+
+
+def _apply(client: Any, database: str, migration: Migration) -> None:
+    count = len(migration.statements)
+    for number, statement in enumerate(migration.statements, 1):
+        try:
+            client.command(statement, settings={"database": database})
+        except DatabaseError as error:
+            where = f"migration {migration.number} ({migration.name}), statement {number} of {count}"
+            raise StatementError(f"{where}: {error}") from error

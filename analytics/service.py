@@ -7,6 +7,8 @@ import structlog
 import uvicorn
 
 from analytics import account
+from analytics.embedded import users
+from analytics.embedded.access import ANYBODY, Users
 from analytics.embedded.engine import Engine
 from analytics.embedded.http import Application
 from analytics.embedded.metrics import ServiceMetrics
@@ -24,13 +26,15 @@ log = structlog.get_logger()
 def main(settings: Settings, port: int = 0) -> int:
     """Serve the engine on ``var/clickhouse`` until SIGTERM or Ctrl-C. A *port* of 0 takes any free one.
 
-    ``default`` reads without a password; who writes, says account.py.
+    Who may read, says the file that ``clickhouse_users`` names; without one, ``default`` may without a password. Who
+    writes, says account.py.
     """
     telemetry.start(settings, "clickhouse")
+    readers = (ANYBODY,) if settings.clickhouse_users is None else users.read(settings.clickhouse_users)
     listener = _listen(port)
     engine = Engine(settings.var / "clickhouse")
     writer = account.made(settings)
-    application = Application(engine, writer, ServiceMetrics())
+    application = Application(engine, Users(writer, readers), ServiceMetrics())
     address = f"http://{HOST}:{listener.getsockname()[1]}"
     log.info("clickhouse_ready", url=address, version=engine.version, writer=writer.name)
     with StopRequest():  # uvicorn handles both signals itself, and raises them again once it has stopped

@@ -2,7 +2,7 @@
 
 import typer
 
-from runtime.commands import about, dead_letters, operators, processes, trials, venues
+from runtime.commands import about, analytics, dead_letters, operators, processes, trials, venues
 
 app = typer.Typer(
     name="fillstream",
@@ -20,6 +20,7 @@ for family in (trials, processes, operators):
     app.add_typer(family.commands)
 app.add_typer(dead_letters.commands, name="dlq")
 app.add_typer(venues.commands, name="venue")
+app.add_typer(analytics.commands, name="analytics")
 app.add_typer(about.commands)
 
 

@@ -18,12 +18,51 @@ def chosen(accepted: str) -> str | None:
     return next((name for name in _CODECS if name in names), None)
 
 
+class _Pieces:
+    """What Arrow takes for a file, and writes its pieces to."""
+
+    closed = False
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+
+    def write(self, piece: bytes) -> int:
+        self._pieces.append(bytes(piece))
+        return len(piece)
+
+    def flush(self) -> None:
+        """Nothing is held back here."""
+
+    def close(self) -> None:
+        self.closed = True
+
+    def taken(self) -> bytes:
+        taken = b"".join(self._pieces)
+        self._pieces.clear()
+        return taken
+
+
+class Compressor:
+    """One compressed stream, given out as it grows."""
+
+    def __init__(self, encoding: str) -> None:
+        self._out = _Pieces()
+        self._stream = pa.CompressedOutputStream(pa.PythonFile(self._out, mode="w"), _CODECS[encoding])
+
+    def write(self, plain: bytes) -> bytes:
+        """What *plain* adds to the stream so far; possibly nothing yet."""
+        self._stream.write(plain)
+        return self._out.taken()
+
+    def finish(self) -> bytes:
+        """The end of the stream."""
+        self._stream.close()
+        return self._out.taken()
+
+
 def compress(body: bytes, encoding: str) -> bytes:
-    sink = pa.BufferOutputStream()
-    with pa.CompressedOutputStream(sink, _CODECS[encoding]) as stream:
-        stream.write(body)
-    compressed: bytes = sink.getvalue().to_pybytes()
-    return compressed
+    compressor = Compressor(encoding)
+    return compressor.write(body) + compressor.finish()
 
 
 def worth_compressing(body: bytes) -> bool:

@@ -8,14 +8,16 @@ a session set to ``readonly=1`` can't write, create, or change a setting, but it
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
+import threading
+import uuid
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
-from analytics.embedded.errors import ClickHouseError, readonly
+from analytics.embedded.errors import ClickHouseError, canceled, readonly
 from analytics.embedded.requests import Insert
 from runtime.exits import Unavailable
 
@@ -32,24 +34,58 @@ _FORBIDDEN_FUNCTIONS: Final = frozenset({"file", "catboostEvaluate", "eval"})
 _NEURAL_FUNCTION: Final = re.compile(r"ai[A-Z]\w*")
 
 _READING: Final = frozenset({"SELECT", "WITH", "SHOW", "DESCRIBE", "EXPLAIN", "EXISTS", "VALUES", "CHECK"})
+_QUERY: Final = frozenset({"SELECT", "WITH"})
 _STRING: Final = re.compile(r"'(?:[^'\\]|\\.|'')*'", re.DOTALL)
 _WORD: Final = re.compile(r"\w+")
 _FORMAT: Final = re.compile(r"\bFORMAT (\w+)(?: SETTINGS .*)?$", re.DOTALL)
 _OUTFILE: Final = re.compile(r"\bINTO OUTFILE\b")
 _FORMATTER: Final = re.compile(r":? ?In scope SELECT formatQuerySingleLine\(.*", re.DOTALL)
+#: Formats of which two answers, one after the other, are one answer: the engine gives out a block at a time.
+_STREAMED: Final = frozenset(
+    {
+        *("Native", "RowBinary", "JSONEachRow", "JSONLines", "NDJSON", "JSONCompactEachRow", "CSV", "LineAsString"),
+        *("TabSeparated", "TSV", "TabSeparatedRaw", "TSVRaw", "Vertical"),
+    }
+)
+_ONLY_ONCE: Final = re.compile(r"\b(?:WITH TOTALS|extremes|output_format_json_array_of_rows)\b")
+_LOOK_EVERY_S: Final = 0.1
+_LOOKS_MAX: Final = 100
 _SETTING_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
 
 
-class Result(msgspec.Struct, frozen=True):
-    """What a query gave, and what it cost."""
+class Cost(msgspec.Struct):
+    """What a query has cost so far."""
 
-    body: bytes
-    format: str
     rows_read: int = 0
     bytes_read: int = 0
     rows_written: int = 0
     bytes_written: int = 0
     elapsed_ns: int = 0
+
+    def add(self, answer: Any) -> None:
+        """Count what the engine says of a block, or of a whole answer."""
+        self.rows_read += answer.storage_rows_read()
+        self.bytes_read += answer.storage_bytes_read()
+        self.rows_written += answer.rows_written()
+        self.bytes_written += answer.bytes_written()
+        self.elapsed_ns = max(self.elapsed_ns, int(answer.elapsed() * 1e9))
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What a query gives: *blocks* runs it, and raises ClickHouseError; *cost* grows with them."""
+
+    format: str
+    blocks: Iterator[bytes]
+    cost: Cost
+
+
+class Ticket:
+    """A query that another thread may end, whether it has begun or not. Statements that write are never ended."""
+
+    def __init__(self) -> None:
+        self.name = f"fillstream-{uuid.uuid4().hex}"
+        self.canceled = threading.Event()
+        self.ended = threading.Event()
 
 
 class Session(msgspec.Struct, frozen=True):
@@ -58,6 +94,30 @@ class Session(msgspec.Struct, frozen=True):
     settings: Mapping[str, str]
     database: str | None = None
     default_format: str = "TabSeparated"
+
+
+class _Statement(msgspec.Struct, frozen=True):
+    """One statement, as it came and as the engine's parser wrote it down again, and what it runs under."""
+
+    sql: str
+    formatted: str
+    parameters: Mapping[str, str]
+    session: Session
+    ticket: Ticket
+    read_only: bool = False
+
+    @property
+    def format(self) -> str:
+        """Of the rows that it gives; empty if it gives none."""
+        plain = _without_strings(self.formatted)
+        return _format_of(plain, self.session) if _verb(plain) in _READING else ""
+
+    @property
+    def can_be_streamed(self) -> bool:
+        """Whether the engine gives its answer out in pieces, which put together make the whole."""
+        plain = _without_strings(self.formatted)
+        said = f"{plain} {' '.join(self.session.settings)}"
+        return _verb(plain) in _QUERY and self.format in _STREAMED and not _ONLY_ONCE.search(said)
 
 
 class Engine:
@@ -82,19 +142,17 @@ class Engine:
         """Close the folder; parts that are being merged are finished or dropped, rows never."""
         self._keeper.close()
 
-    def read(self, sql: str, parameters: Mapping[str, str], session: Session) -> Result:
+    def read(self, sql: str, parameters: Mapping[str, str], session: Session, ticket: Ticket) -> Answer:
         """Run one reading statement that can change nothing. Raises ClickHouseError."""
-        plain = self._canonical(sql)
-        self._refuse_unsafe(plain)
-        return self._query(sql, parameters, session, _format_of(plain, session), read_only=True)
+        formatted = self._formatted(sql)
+        self._refuse_unsafe(_without_strings(formatted))
+        return self._answer(_Statement(sql, formatted, parameters, session, ticket, read_only=True))
 
-    def execute(self, sql: str, parameters: Mapping[str, str], session: Session) -> Result:
+    def execute(self, sql: str, parameters: Mapping[str, str], session: Session, ticket: Ticket) -> Answer:
         """Run any one statement. Raises ClickHouseError."""
-        plain = self._canonical(sql)
-        format_name = _format_of(plain, session) if _verb(plain) in _READING else ""  # what gives no rows has no format
-        return self._query(sql, parameters, session, format_name, read_only=False)
+        return self._answer(_Statement(sql, self._formatted(sql), parameters, session, ticket))
 
-    def insert(self, insert: Insert, session: Session) -> Result:
+    def insert(self, insert: Insert, session: Session) -> Answer:
         """Run an INSERT whose rows come with it. Raises ClickHouseError.
 
         The rows go through a file. chDB has two other ways: its inserter of streams keeps silent about a materialized
@@ -103,32 +161,63 @@ class Engine:
         with _file_of(insert.data, self._path) as name:
             source = f"FROM INFILE {_quoted(name, chr(39))} COMPRESSION 'none'"
             sql = f"{insert.statement} {source} {insert.settings} FORMAT {insert.format}"
-            return self._query(sql, {}, session, "", read_only=False)
+            cost = Cost()
+            blocks = list(self._whole(_Statement(sql, sql, {}, session, Ticket()), cost))
+            return Answer("", iter(blocks), cost)
 
-    def _query(
-        self, sql: str, parameters: Mapping[str, str], session: Session, format_name: str, *, read_only: bool
-    ) -> Result:
-        handle = self._open(session, read_only=read_only)
+    def end(self, ticket: Ticket) -> None:
+        """End the query of *ticket*, begun or not. Returns when it has ended, or after some seconds."""
+        ticket.canceled.set()
+        handle = self._chdb.connect(self._path)
         try:
-            answer = handle.query(sql, session.default_format, params=dict(parameters))
+            for _ in range(_LOOKS_MAX):
+                handle.query(f"KILL QUERY WHERE Settings['log_comment'] = '{ticket.name}' ASYNC", "Null")
+                if ticket.ended.wait(_LOOK_EVERY_S):
+                    return
+        finally:
+            handle.close()
+
+    def _answer(self, statement: _Statement) -> Answer:
+        cost = Cost()
+        run = self._streamed if statement.can_be_streamed else self._whole
+        return Answer(statement.format, _until_canceled(run(statement, cost), statement.ticket), cost)
+
+    def _whole(self, statement: _Statement, cost: Cost) -> Generator[bytes, None, None]:
+        """The answer in one piece."""
+        handle = self._open(statement)
+        try:
+            answer = handle.query(statement.sql, statement.session.default_format, params=dict(statement.parameters))
+            cost.add(answer)
+            yield answer.bytes() or b""
         except RuntimeError as error:
             raise ClickHouseError.from_engine(error) from error
         finally:
             handle.close()
-        return Result(
-            answer.bytes() or b"",
-            format_name,
-            rows_read=answer.storage_rows_read(),
-            bytes_read=answer.storage_bytes_read(),
-            rows_written=answer.rows_written(),
-            bytes_written=answer.bytes_written(),
-            elapsed_ns=int(answer.elapsed() * 1e9),
-        )
 
-    def _open(self, session: Session, *, read_only: bool) -> Any:
+    def _streamed(self, statement: _Statement, cost: Cost) -> Generator[bytes, None, None]:
+        """The answer block by block, each as soon as it is there. Whoever stops taking them ends the query."""
+        handle = self._open(statement)
+        try:
+            stream = handle.send_query(
+                statement.sql, statement.session.default_format, params=dict(statement.parameters)
+            )
+            while (block := handle.streaming_fetch_result(stream)) is not None and block.rows_read():
+                cost.add(block)
+                yield block.bytes()
+        except RuntimeError as error:
+            raise ClickHouseError.from_engine(error) from error
+        finally:
+            handle.close()
+
+    def _open(self, statement: _Statement) -> Any:
         """A handle with a state of its own. Opening one takes a tenth of a millisecond."""
         handle = self._chdb.connect(self._path)
-        settings = {**session.settings, **({"readonly": "1"} if read_only else {})}  # the last: it locks the others
+        session = statement.session
+        settings = dict(session.settings)
+        if statement.format:
+            settings["log_comment"] = statement.ticket.name
+        if statement.read_only:
+            settings["readonly"] = "1"  # the last: it locks the others
         try:
             if session.database:
                 handle.query(f"USE {_quoted(session.database, '`')}", "Null")
@@ -139,21 +228,22 @@ class Engine:
             raise ClickHouseError.from_engine(error) from error
         return handle
 
-    def _canonical(self, sql: str) -> str:
+    def _formatted(self, sql: str) -> str:
         """*sql* as the engine's own parser understood it: one statement, without comments or escapes in names.
 
-        Strings are left out. Raises ClickHouseError for anything that is not exactly one statement.
+        Raises ClickHouseError for anything that is not exactly one statement.
         """
         handle = self._chdb.connect(self._path)
         try:
             text = _escaped_parameter(sql)
-            plain = handle.query("SELECT formatQuerySingleLine({q:String})", "TSVRaw", params={"q": text}).bytes()
+            formatted = handle.query("SELECT formatQuerySingleLine({q:String})", "TSVRaw", params={"q": text}).bytes()
         except RuntimeError as error:
             known = ClickHouseError.from_engine(error)
             raise ClickHouseError(known.code, _FORMATTER.sub("(SYNTAX_ERROR)", known.message)) from error
         finally:
             handle.close()
-        return _STRING.sub("''", plain.decode(errors="replace")).strip()
+        plain: str = formatted.decode(errors="replace")
+        return plain.strip()
 
     def _refuse_unsafe(self, plain: str) -> None:
         if _verb(plain) not in _READING or _OUTFILE.search(plain):
@@ -187,6 +277,24 @@ def _module() -> Any:
     from chdb import _chdb  # noqa: PLC0415  # see above
 
     return _chdb
+
+
+def _until_canceled(blocks: Generator[bytes, None, None], ticket: Ticket) -> Iterator[bytes]:
+    """*blocks* unless *ticket* is canceled, before the first of them as well."""
+    try:
+        while not ticket.canceled.is_set():
+            block = next(blocks, None)
+            if block is None:
+                return
+            yield block
+        raise canceled()
+    finally:
+        blocks.close()
+        ticket.ended.set()
+
+
+def _without_strings(formatted: str) -> str:
+    return _STRING.sub("''", formatted)
 
 
 def _verb(plain: str) -> str:

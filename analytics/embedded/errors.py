@@ -66,5 +66,13 @@ def too_many() -> ClickHouseError:
     return ClickHouseError.of(202, "TOO_MANY_SIMULTANEOUS_QUERIES", "Too many simultaneous queries; try again.")
 
 
+def canceled() -> ClickHouseError:
+    return ClickHouseError.of(394, "QUERY_WAS_CANCELLED", "Query was cancelled.")
+
+
+def timed_out(sentence: str) -> ClickHouseError:
+    return ClickHouseError.of(159, "TIMEOUT_EXCEEDED", sentence)
+
+
 def bad_argument(sentence: str) -> ClickHouseError:
     return ClickHouseError.of(36, "BAD_ARGUMENTS", sentence)

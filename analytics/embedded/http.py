@@ -1,121 +1,143 @@
 """ClickHouse's HTTP protocol as an ASGI application over the embedded engine."""
 
 import asyncio
-import json
 import time
 import uuid
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final, TypeAlias
+from contextlib import suppress
+from typing import Final, TypeAlias
 
+import msgspec
 import structlog
 
-from analytics.account import Account
 from analytics.embedded import access, encodings
-from analytics.embedded.access import Role
-from analytics.embedded.engine import Engine, Result, Session
-from analytics.embedded.errors import ClickHouseError, too_large, too_many
+from analytics.embedded.access import Role, User, Users
+from analytics.embedded.delivery import Delivery, Event, Headers, Send, Wish, respond
+from analytics.embedded.engine import Answer, Engine, Session, Ticket
+from analytics.embedded.errors import ClickHouseError, canceled, not_implemented, too_large, too_many
 from analytics.embedded.metrics import ServiceMetrics
 from analytics.embedded.requests import Request, insert_of, parse, with_form
 
-Event: TypeAlias = dict[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Event]]
-Send: TypeAlias = Callable[[Event], Awaitable[None]]
-Headers: TypeAlias = list[tuple[bytes, bytes]]
 
 #: The largest body, before and after it is unpacked.
 _BODY_BYTES_MAX: Final = {Role.READER: 1 << 20, Role.WRITER: 512 << 20}
 _THREADS: Final = {Role.READER: 4, Role.WRITER: 4}
 _WAITING_MAX: Final = 64
 
-_CONTENT_TYPES: Final = (
-    ("JSONEachRow", "application/x-ndjson; charset=UTF-8"),
-    ("JSONLines", "application/x-ndjson; charset=UTF-8"),
-    ("JSON", "application/json; charset=UTF-8"),
-    ("CSVWithNames", "text/csv; charset=UTF-8; header=present"),
-    ("CSV", "text/csv; charset=UTF-8; header=absent"),
-    ("TabSeparated", "text/tab-separated-values; charset=UTF-8"),
-    ("TSV", "text/tab-separated-values; charset=UTF-8"),
-    ("Pretty", "text/plain; charset=UTF-8"),
-    ("Vertical", "text/plain; charset=UTF-8"),
-    ("XML", "application/xml; charset=UTF-8"),
-)
+_READING_METHODS: Final = frozenset({"GET", "HEAD"})
+_METHODS: Final = _READING_METHODS | {"POST"}
+
+#: How long the writer may take an answer; a reader has as long as its query.
+_WRITERS_ANSWER_S: Final = 600.0
 
 log = structlog.get_logger()
 
 
-class Application:
-    """Answers requests. Readers and the writer have threads of their own, so that neither waits for the other."""
+class Call(msgspec.Struct, frozen=True):
+    """A request with its body, and who sent it."""
 
-    def __init__(self, engine: Engine, writer: Account, metrics: ServiceMetrics) -> None:
+    request: Request
+    user: User
+    body: bytes
+    read_only: bool
+
+
+class Application:
+    """Answers requests. Readers and writers have threads of their own, so that neither wait for the others."""
+
+    def __init__(self, engine: Engine, users: Users, metrics: ServiceMetrics) -> None:
         self._engine = engine
-        self._writer = writer
+        self._users = users
         self._metrics = metrics
         self._threads = {role: ThreadPoolExecutor(count, role.lower()) for role, count in _THREADS.items()}
+        self._enders = ThreadPoolExecutor(1, "end")
         self._pending = dict.fromkeys(Role, 0)
 
     def close(self) -> None:
-        for threads in self._threads.values():
+        for threads in (*self._threads.values(), self._enders):
             threads.shutdown()
 
     async def __call__(self, scope: Event, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
         if scope["path"] in {"/ping", "/replicas_status"} or (scope["path"] == "/" and _is_greeting(scope)):
-            await _answer(send, 200, [(b"content-type", b"text/html; charset=UTF-8")], b"Ok.\n")
+            await respond(send, 200, [(b"content-type", b"text/html; charset=UTF-8")], b"Ok.\n")
             return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         started = time.perf_counter()
-        query_id, role, code = "", Role.READER, 0
+        query_id, role, code, delivery = "", Role.READER, 0, None
         try:
             request = parse(scope["query_string"], headers)
             query_id = request.query_id or str(uuid.uuid4())
-            role = access.role_of(request.user, request.password, self._writer)
+            user = self._users.authenticated(request.user, request.password)
+            role = user.role
+            if scope["method"] not in _METHODS:
+                raise not_implemented(f"{scope['method']}: use GET to read, or POST.")
             body = await _body(receive, _BODY_BYTES_MAX[role])
-            result = await self._run(request, role, body, read_only=scope["method"] == "GET")
-            await self._deliver(send, request, query_id, result)
+            delivery = Delivery(send, self._headers(query_id), _wish(request))
+            call = Call(request, user, body, read_only=scope["method"] in _READING_METHODS or role is Role.READER)
+            await self._run(call, delivery, receive)
         except ClickHouseError as error:
             code = error.code
             log.info("query_failed", role=role, code=code, query_id=query_id)
-            await self._refuse(send, error, query_id)
+            if delivery is None or not delivery.begun:  # else it is in the answer, which ends there
+                await self._refuse(send, error, query_id)
         self._metrics.observe(role, code, time.perf_counter() - started)
 
-    async def _run(self, request: Request, role: Role, body: bytes, *, read_only: bool) -> Result:
+    async def _run(self, call: Call, delivery: Delivery, receive: Receive) -> None:
+        role = call.user.role
         if self._pending[role] >= _WAITING_MAX:
             raise too_many()
         self._pending[role] += 1
+        ticket = Ticket()
+        watch = asyncio.create_task(self._end_if_gone(receive, ticket))
         try:
             loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(
-                self._threads[role], self._execute, request, role, body, read_only or role is Role.READER
-            )
+            answer, body = await loop.run_in_executor(self._threads[role], self._execute, call, delivery, ticket)
         finally:
             self._pending[role] -= 1
+            watch.cancel()
+            with suppress(asyncio.CancelledError):
+                await watch
+        if body is not None:
+            await delivery.send(answer.format, answer.cost, body)
 
-    def _execute(self, request: Request, role: Role, body: bytes, read_only: bool) -> Result:
-        body = encodings.decompress(body, request.content_encoding, _BODY_BYTES_MAX[role])
-        request, body = with_form(request, body)
-        settings = access.reader_settings(request.settings) if read_only else dict(request.settings)
+    async def _end_if_gone(self, receive: Receive, ticket: Ticket) -> None:
+        """End a query whose client went away. What writes goes on: nobody can say how far it has come."""
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        if not ticket.ended.is_set():
+            log.info("client_gone", query=ticket.name)
+            await asyncio.get_running_loop().run_in_executor(self._enders, self._engine.end, ticket)
+
+    def _execute(self, call: Call, delivery: Delivery, ticket: Ticket) -> tuple[Answer, bytes | None]:
+        """The answer, and its body unless that was sent already. In a thread."""
+        try:
+            return self._executed(call, delivery, ticket)
+        finally:
+            ticket.ended.set()
+
+    def _executed(self, call: Call, delivery: Delivery, ticket: Ticket) -> tuple[Answer, bytes | None]:
+        started_s = time.monotonic()
+        if ticket.canceled.is_set():
+            raise canceled()
+        role = call.user.role
+        body = encodings.decompress(call.body, call.request.content_encoding, _BODY_BYTES_MAX[role])
+        request, body = with_form(call.request, body)
+        settings = access.reader_settings(request.settings, call.user) if call.read_only else dict(request.settings)
         session = Session(settings, request.database, request.default_format)
-        insert = None if read_only else insert_of(request.query, body)
+        insert = None if call.read_only else insert_of(request.query, body)
         if insert is not None:
-            return self._engine.insert(insert, session)
-        sql = "\n".join(part for part in (request.query, _text(body)) if part)
-        run = self._engine.read if read_only else self._engine.execute
-        return run(sql, request.parameters, session)
-
-    async def _deliver(self, send: Send, request: Request, query_id: str, result: Result) -> None:
-        headers = self._headers(query_id)
-        headers.append((b"x-clickhouse-summary", _summary(result)))
-        if result.format:
-            headers.append((b"x-clickhouse-format", result.format.encode()))
-        headers.append((b"content-type", _content_type(result.format).encode()))
-        body = result.body
-        encoding = encodings.chosen(request.accept_encoding)
-        if encoding and encodings.worth_compressing(body):
-            body = await asyncio.to_thread(encodings.compress, body, encoding)
-            headers.append((b"content-encoding", encoding.encode()))
-        await _answer(send, 200, headers, body)
+            ticket.ended.set()
+            answer = self._engine.insert(insert, session)
+        else:
+            sql = "\n".join(part for part in (request.query, _text(body)) if part)
+            run = self._engine.read if call.read_only else self._engine.execute
+            answer = run(sql, request.parameters, session, ticket)
+        seconds = float(settings["max_execution_time"]) if call.read_only else _WRITERS_ANSWER_S
+        return answer, delivery.run(answer, started_s + seconds)
 
     async def _refuse(self, send: Send, error: ClickHouseError, query_id: str) -> None:
         headers = self._headers(query_id)
@@ -124,7 +146,7 @@ class Application:
         text = error.message
         if "(version " not in text:
             text = f"{text} (version {self._engine.version} (embedded))"
-        await _answer(send, error.status, headers, text.encode() + b"\n")
+        await respond(send, error.status, headers, text.encode() + b"\n")
 
     def _headers(self, query_id: str) -> Headers:
         return [
@@ -153,10 +175,8 @@ async def _body(receive: Receive, bytes_max: int) -> bytes:
             return b"".join(parts)
 
 
-async def _answer(send: Send, status: int, headers: Headers, body: bytes) -> None:
-    length = (b"content-length", str(len(body)).encode())
-    await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
-    await send({"type": "http.response.body", "body": body})
+def _wish(request: Request) -> Wish:
+    return Wish(request.accept_encoding, request.revision, request.wait_end_of_query)
 
 
 def _text(body: bytes) -> str:
@@ -164,19 +184,3 @@ def _text(body: bytes) -> str:
         return body.decode()
     except UnicodeDecodeError as error:
         raise ClickHouseError.of(62, "SYNTAX_ERROR", f"The query is not valid UTF-8: {error}") from error
-
-
-def _summary(result: Result) -> bytes:
-    numbers = {
-        "read_rows": result.rows_read,
-        "read_bytes": result.bytes_read,
-        "written_rows": result.rows_written,
-        "written_bytes": result.bytes_written,
-        "result_bytes": len(result.body),
-        "elapsed_ns": result.elapsed_ns,
-    }
-    return json.dumps({name: str(number) for name, number in numbers.items()}).encode()
-
-
-def _content_type(format_name: str) -> str:
-    return next((kind for prefix, kind in _CONTENT_TYPES if format_name.startswith(prefix)), "application/octet-stream")

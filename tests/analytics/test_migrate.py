@@ -1,9 +1,17 @@
 """The database's schema."""
 
+import json
+import re
+
 import pytest
 from clickhouse_connect.driver.exceptions import DatabaseError
 
-from analytics.migrate import Migration, MigrationError, load, migrate, ordered, pending
+from analytics import migrate as commanded
+from analytics import status
+from analytics.migrate import Migration, MigrationError, StatementError, load, migrate, ordered, pending
+from runtime.exits import CheckFailed, Unavailable
+from runtime.process import free_port
+from runtime.settings import Settings
 from tests.analytics.stage import Service, unique_database
 
 
@@ -134,15 +142,80 @@ def test_every_table_that_is_inserted_into_remembers_tokens(schema):
 
 
 def test_every_raw_tables_key_ends_with_the_coordinates_of_the_record(schema):
-    raw = [t for t in schema if "`_offset` UInt64" in t["create_table_query"] and t["engine"].endswith("MergeTree")]
-    assert len(raw) == 7
+    raw = [t for t in schema if "`_topic` " in t["create_table_query"] and t["engine"].endswith("MergeTree")]
+    assert len(raw) == 9
     for table in raw:
         assert table["engine"] == "ReplacingMergeTree"
         assert table["sorting_key"].removesuffix(", line").endswith("_partition, _offset")
-        assert "PARTITION BY toYYYYMM(_timestamp)" in table["create_table_query"]
+        assert re.search(r"PARTITION BY (toYYYYMM|toMonday)\(_timestamp\)", table["create_table_query"])
 
 
 def test_materialized_views_carry_their_version(schema):
     views = [t["name"] for t in schema if t["engine"] == "MaterializedView"]
     assert views
-    assert all(name.endswith("_mv_v1") for name in views)
+    assert all(re.search(r"_mv_v\d+$", name) for name in views)
+
+
+# ── the commands ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def settings(service: Service, database: str):
+    return service.settings.model_copy(update={"clickhouse_database": database})
+
+
+def test_migrate_applies_what_is_missing_and_a_dry_run_nothing(settings, client, database, capsys):
+    assert commanded.main(settings, dry_run=True) == 0
+    assert "0001 raw_tables: pending" in capsys.readouterr().out
+    assert client.command(f"SELECT count() FROM system.databases WHERE name = '{database}'") == 0
+    assert commanded.main(settings, dry_run=False) == 0
+    assert "0001 raw_tables: applied" in capsys.readouterr().out
+    assert commanded.main(settings, dry_run=False) == 0
+    assert capsys.readouterr().out == f"{database} is up to date\n"
+
+
+def test_a_refused_statement_is_named(client, database):
+    with pytest.raises(StatementError, match=r"migration 1 \(number_1\), statement 2 of 2: .*UNKNOWN_IDENTIFIER"):
+        migrate(client, database, [a_migration(1, "SELECT 1", "SELECT nothing")])
+
+
+def test_commands_say_where_nobody_answers():
+    nowhere = Settings(clickhouse_url=f"http://127.0.0.1:{free_port()}")
+    for command in (lambda: commanded.main(nowhere, dry_run=False), lambda: status.main(nowhere, as_json=False)):
+        with pytest.raises(Unavailable, match="fillstream clickhouse"):
+            command()
+
+
+def test_status_shows_versions_of_views_and_sizes_of_tables(settings, client, database, capsys):
+    migrate(client, database)
+    client.command(f"INSERT INTO {database}.transfers (transfer_id, _offset) VALUES ('a', 1), ('b', 2)")
+    capsys.readouterr()
+    assert status.main(settings, as_json=True) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [each["state"] for each in found["migrations"]] == ["applied"] * len(load())
+    assert {"view": "ledger_totals_mv_v1", "version": 1, "target": "ledger_totals"} in found["views"]
+    (transfers,) = (table for table in found["tables"] if table["table"] == "transfers")
+    assert (transfers["engine"], transfers["rows"], transfers["parts"]) == ("ReplacingMergeTree", 2, 1)
+    assert transfers["bytes"] > 0
+    assert status.main(settings, as_json=False) == 0
+    assert "orders_latest_mv_v1" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("spoil", "complaint"),
+    [
+        ("TRUNCATE TABLE {}.migrations", r"migration 1 \(raw_tables\) is pending: apply it"),
+        ("INSERT INTO {}.migrations (number, name, checksum) VALUES (99, 'new', 'x')", r"99 \(new\) is not of this"),
+        ("INSERT INTO {}.migrations (number, name, checksum) VALUES (1, 'raw', 'x')", r"\(raw\) is changed since"),
+    ],
+)  # fmt: skip
+def test_status_fails_where_files_and_database_differ(settings, client, database, spoil, complaint):
+    migrate(client, database)
+    client.command(spoil.format(database))
+    with pytest.raises(CheckFailed, match=complaint):
+        status.main(settings, as_json=True)
+
+
+def test_a_database_that_is_not_there_lacks_everything(settings):
+    with pytest.raises(CheckFailed, match="is pending"):
+        status.main(settings, as_json=True)

@@ -1,13 +1,21 @@
 """Who may do what."""
 
+import hashlib
+
 import pytest
 
 from analytics.account import Account, kept, made
-from analytics.embedded.access import LIMITS, Role, reader_settings, role_of
+from analytics.embedded import users
+from analytics.embedded.access import ANYBODY, LIMITS, Limit, Role, User, Users, reader_settings
 from analytics.embedded.errors import ClickHouseError
-from runtime.settings import Settings
+from runtime.settings import Settings, SettingsError
 
 WRITER = Account("fillstream", "secret")
+DIGEST = hashlib.sha256(b"pw").hexdigest()
+
+
+def role_of(name: str, password: str, writer: Account) -> Role:
+    return Users(writer).authenticated(name, password).role
 
 
 def test_only_the_right_password_makes_a_writer():
@@ -27,15 +35,31 @@ def test_default_may_be_the_writers_name():
     assert role_of("default", "", Account("default", "secret")) is Role.READER
 
 
-def test_a_reader_gets_limits_and_may_ask_for_less_but_not_for_none():
+def test_where_users_are_listed_nobody_else_comes_in():
+    listed = Users(WRITER, [User("ann", password_sha256_hex=DIGEST.upper())])
+    assert listed.authenticated("ann", "pw").name == "ann"
+    assert listed.authenticated("fillstream", "secret").role is Role.WRITER
+    for user, password in (("ann", ""), ("ann", "PW"), ("default", "")):
+        with pytest.raises(ClickHouseError, match="Authentication failed"):
+            listed.authenticated(user, password)
+
+
+def test_a_reader_gets_limits_and_may_ask_for_less_but_not_for_more():
     assert reader_settings({})["max_execution_time"] == "10"
-    assert reader_settings({"max_execution_time": "0.5"})["max_execution_time"] == "0.5"
-    assert reader_settings({"max_execution_time": "60"})["max_execution_time"] == "60"
-    for value in ("0", "61", "-1", "nan", "inf"):
-        with pytest.raises(ClickHouseError, match="between 1 and 60"):
+    for asked, given in (("0.5", "0.5"), ("60", "60"), ("65", "60"), ("0", "60"), ("inf", "60")):
+        assert reader_settings({"max_execution_time": asked})["max_execution_time"] == given
+    for value in ("-1", "nan", "x"):
+        with pytest.raises(ClickHouseError, match="must be a number"):
             reader_settings({"max_execution_time": value})
-    with pytest.raises(ClickHouseError, match="must be a number"):
-        reader_settings({"max_execution_time": "x"})
+
+
+def test_a_user_has_limits_and_settings_of_its_own():
+    ann = User("ann", limits={**LIMITS, "max_result_rows": Limit(5, 5)}, settings=frozenset({"join_algorithm"}))
+    assert reader_settings({"max_result_rows": "9"}, ann)["max_result_rows"] == "5"
+    assert reader_settings({}, ann)["max_result_rows"] == "5"
+    assert reader_settings({"join_algorithm": "hash"}, ann)["join_algorithm"] == "hash"
+    with pytest.raises(ClickHouseError, match="readonly mode"):
+        reader_settings({"join_algorithm": "hash"}, ANYBODY)
 
 
 def test_every_limit_is_in_every_readers_session():
@@ -77,3 +101,59 @@ def test_a_password_in_the_settings_wins(tmp_path):
     settings = Settings(var=tmp_path, clickhouse_username="sink", clickhouse_password="p")
     assert made(settings) == kept(settings) == Account("sink", "p")
     assert not (tmp_path / "clickhouse.password").exists()
+
+
+# ── the file of users ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "users.toml"
+    path.touch(mode=0o600)
+    return path
+
+
+def test_users_are_read_from_a_file(file):
+    file.write_text(
+        f"""
+        [default]
+        [grafana]
+        password_sha256_hex = "{DIGEST}"
+        settings = ["join_algorithm"]
+        limits = {{max_execution_time = 30, max_result_rows = 10_000}}
+        [loader]
+        password_sha256_hex = "{DIGEST}"
+        readonly = false
+        """
+    )
+    anybody, grafana, loader = users.read(file)
+    assert anybody == ANYBODY
+    assert (grafana.role, grafana.settings) == (Role.READER, {"join_algorithm"})
+    assert grafana.limits == {**LIMITS, "max_execution_time": Limit(30, 30), "max_result_rows": Limit(10_000, 10_000)}
+    assert loader == User("loader", Role.WRITER, DIGEST)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("[a", "is no TOML"),
+        ("[a]\npassword = 'x'", "unknown field `password`"),
+        ("[a]\npassword_sha256_hex = 'x'", r"\[a\]: password_sha256_hex has 64 hexadecimal digits"),
+        ("[a.limits]\nmax_rows = 1", "no such limit: max_rows; there are max_execution_time, "),
+        ("[a.limits]\nmax_threads = 0", "`int` >= 1|> 0"),
+        ("[a]\nsettings = ['max_threads']", r"give it under \[a.limits\]"),
+        ("[a]\nreadonly = false", "who may write needs a password"),
+    ],
+)
+def test_a_file_that_can_not_be_meant_is_refused(file, text, complaint):
+    file.write_text(text)
+    with pytest.raises(SettingsError, match=complaint):
+        users.read(file)
+
+
+def test_a_file_that_others_may_write_or_nobody_may_read_is_refused(file):
+    file.chmod(0o666)
+    with pytest.raises(SettingsError, match="chmod 0600"):
+        users.read(file)
+    with pytest.raises(SettingsError, match="can't be read"):
+        users.read(file.with_name("nowhere"))

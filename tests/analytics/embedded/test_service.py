@@ -378,9 +378,10 @@ def test_a_readers_query_ends_after_its_time(service):
 
 
 def test_a_readers_answer_has_a_most_number_of_rows(service):
-    assert post(service, "SELECT number FROM numbers(1000001)").headers["X-ClickHouse-Exception-Code"] == "396"
     limited = post(service, "SELECT number FROM numbers(100)", {"max_result_rows": "10"})
     assert limited.headers["X-ClickHouse-Exception-Code"] == "396"
+    whole = post(service, "SELECT number FROM numbers(1000001)", {"wait_end_of_query": "1"})
+    assert whole.headers["X-ClickHouse-Exception-Code"] == "396"
 
 
 def test_a_readers_query_has_a_most_memory(service):
