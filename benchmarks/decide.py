@@ -39,7 +39,7 @@ from domain.messages import (
 from domain.state import Balance, FirstAnswer, Order
 from runtime import instruments
 from schemas import codec, topics
-from streaming.chunk import Chunk
+from streaming.chunk import Chunk, Emit
 from streaming.table import Fingerprint, Rows
 from tables.answers import AnswerRows
 from tables.balances import BalanceRows
@@ -115,7 +115,8 @@ class OnePartition:
 class Worker:
     """One partition's tables, and users with money."""
 
-    def __init__(self, users: int) -> None:
+    def __init__(self, users: int, now_ms: int = NOW_MS) -> None:
+        self._now_ms = now_ms
         self.tables: dict[str, Rows[Any]] = {
             "orders": OrderRows(Order, Fingerprint("orders"), {}),
             "balances": BalanceRows(Balance, Fingerprint("balances"), {}),
@@ -130,18 +131,20 @@ class Worker:
         self.feed(topics.TRANSFERS, [(deposit.user_id.encode(), codec.encode(deposit)) for deposit in deposits])
 
     def feed(
-        self, topic: topics.Topic, inputs: Inputs, watch: "Stopwatch | None" = None
+        self, topic: topics.Topic, inputs: Inputs, watch: "Stopwatch | None" = None, keep: Emit | None = None
     ) -> tuple[list[VenueRequest], float]:
         """Has the agents decide *inputs*, a chunk at a time: what they ask of venues, and the seconds of CPU they took.
 
         The rows' changes are taken after each chunk, as the lane does, outside of the time. *watch* runs while the
-        agents are at work.
+        agents are at work; *keep* is given all that they emit.
         """
         requests: list[bytes] = []
 
-        def emit(topic: str, value: bytes | None, key: bytes | None) -> None:  # noqa: ARG001  # the lane's
+        def emit(topic: str, value: bytes | None, key: bytes | None) -> None:
             if topic == REQUESTS and value is not None:  # the rest has left the process by now, in a worker
                 requests.append(value)
+            if keep is not None:
+                keep(topic, value, key)
 
         spent_s = 0.0
         for first in range(0, len(inputs), CHUNK_RECORDS):
@@ -165,7 +168,7 @@ class Worker:
         records = []
         for key, value in inputs:
             self._offset += 1
-            records.append(InputRecord(self._offset, NOW_MS + self._offset // 10, key, value))
+            records.append(InputRecord(self._offset, self._now_ms + self._offset // 10, key, value))
         return records
 
 
