@@ -47,11 +47,12 @@ def environment(**settings: str) -> dict[str, str]:
 
 
 class Simulator:
-    """A venue as a process: *venue* is whose API it has. At Kraken, the account may do most."""
+    """A venue as a process: *venue* is whose API it has. At Kraken, the account may do most; if *generous*, more."""
 
-    def __init__(self, var: Path, *, venue: str = SIMULATED, **options: int) -> None:
+    def __init__(self, var: Path, *, venue: str = SIMULATED, generous: bool = False, **options: int) -> None:
         self.var = var
         self.venue = venue
+        self.generous = generous
         self.options = options
         self.url = ""
         var.mkdir(parents=True, exist_ok=True)
@@ -63,6 +64,8 @@ class Simulator:
         options = {"port": port, "venue": self.venue, **self.options}
         arguments = ", ".join(f"{name}={value!r}" for name, value in options.items())
         imports = "from runtime import settings; from venue_gateways.simulator.server import main"
+        if self.generous:
+            imports += "; from tests.venue_gateways import generous; generous.counters()"
         with (self.var / "simulator.log").open("ab") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-c", f"{imports}; main(settings.load(), {arguments})"],
@@ -110,7 +113,7 @@ class Rig:
         self.simulator = simulator
         self.gateways: list[subprocess.Popen[bytes]] = []
         self.settings = Settings(bootstrap_servers=bootstrap, var=var, partitions=PARTITIONS)
-        wanted = [topics.venue_requests(self.name), topics.VENUE_REPORTS, topics.DEAD_LETTERS]
+        wanted = [topics.venue_requests(self.name), topics.VENUE_REPORTS, topics.DEAD_LETTERS, *topics.OBSERVATIONS]
         broker_topics.create(self.settings, wanted)
         self._instruments = var / "instruments.toml"
         var.mkdir(parents=True, exist_ok=True)
@@ -146,7 +149,7 @@ class Rig:
         }
 
     def start_gateway(
-        self, gateway_id: str = "gateway-0", *, hurried: bool = False, **more: str
+        self, gateway_id: str = "gateway-0", *, hurried: bool = False, impatient: bool = False, **more: str
     ) -> subprocess.Popen[bytes]:
         usual = {name: str(value) for name, value in self.reach().items()} | {
             "var": str(self.var),
@@ -155,9 +158,11 @@ class Rig:
             "session_timeout_ms": "7000",
             "gateway_id": gateway_id,
             "process_name": gateway_id,
+            "quotes_every_s": "0",  # so that a fault meets the request that it is meant for
+            "balances_every_s": "0",
         }
         command = [sys.executable, str(HERE / "gateway_process.py"), self.name]
-        command += ["hurried"] if hurried else []
+        command += [word for word, wanted in (("hurried", hurried), ("impatient", impatient)) if wanted]
         with (self.var / f"{gateway_id}.log").open("ab") as output:
             started = process.spawn(command, output=output, environment=environment(**usual | more))
         self.gateways.append(started)

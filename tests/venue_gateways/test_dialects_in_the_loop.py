@@ -2,22 +2,20 @@
 
 import pytest
 
-from domain.decision import SECOND_US, Policy
 from domain.messages import OrderStatus, ReportKind
 from tests.venue_gateways.closed_loop import Loop
+from tests.venue_gateways.fault_run import POLICY, SHARE, SHORT, WINDOWS_MS
 from tests.venue_gateways.harness import Rig, Simulator
 from venue_gateways.simulator import faults
 
-#: The shortest that each venue's adapter allows.
-WINDOWS_MS = {"coinbase": "2000", "kraken": "3000"}
 OPEN, FILLED, CANCELED = OrderStatus.OPEN, OrderStatus.FILLED, OrderStatus.CANCELED
 
 
-@pytest.fixture(scope="module", params=WINDOWS_MS)
+@pytest.fixture(scope="module", params=["coinbase", "kraken"])
 def rig(request, broker, tmp_path_factory):
-    simulator = Simulator(tmp_path_factory.mktemp("venue"), venue=request.param)
+    simulator = Simulator(tmp_path_factory.mktemp("venue"), venue=request.param, generous=True)
     made = Rig(broker, tmp_path_factory.mktemp("gateway") / "var", simulator)
-    made.start_gateway(hurried=True, receive_window_ms=WINDOWS_MS[request.param], kraken_tier="pro")
+    made.start_gateway(hurried=True, impatient=True, receive_window_ms=WINDOWS_MS[request.param], kraken_tier="pro")
     made.wait_for_log("venue_ready")
     yield made
     made.close()
@@ -37,25 +35,14 @@ def test_orders_are_placed_filled_and_canceled(rig):
     assert rig.journal("request_refused") == []
 
 
-#: As long as a request may be under way at a venue: its receive window, and the time in which it settles.
-POLICY = Policy(
-    unknown_bound_us=9 * SECOND_US,
-    patience_us=9 * SECOND_US,
-    patience_us_max=12 * SECOND_US,
-    look_interval_us=SECOND_US,
-    look_interval_us_max=2 * SECOND_US,
-)
 ORDERS = 6
-#: After these nobody asks anything for longer than a test may last.
-PATIENT = {"forbidden", "banned"}
 
 
 def test_a_twentieth_of_each_fault_leaves_no_order_unknown_and_none_twice(rig):
+    """The long form, with hundreds of orders, is in fault_run.py."""
     loop = Loop(rig)
     loop.worker.books.policy = POLICY
-    short = {"stall_ms": 4_000, "delay_ms": 20, "hold_ms": 300, "hide_ms": 1_000, "retry_after_s": 1, "ban_s": 1}
-    plan = dict.fromkeys(set(faults.NAMES) - PATIENT, 0.05)
-    rig.lie(seed=7, **plan, stream_delay_ms=300, **short)
+    rig.lie(seed=7, **dict.fromkeys(faults.NAMES, SHARE), **SHORT)
     wanted = {}
     for number in range(ORDERS):
         loop.buy(f"bought-{number}")
