@@ -1,0 +1,1 @@
+"""How fast questions are answered on ten million events, and what the ClickHouse service adds to an answer."""
