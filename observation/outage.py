@@ -19,9 +19,12 @@ _WAIT_MAX_S: Final = 15.0
 log = structlog.get_logger()
 
 
-def wait_s(failures: int) -> float:
-    """How long to wait before the next try, after so many failures in a row. There is always a next one."""
-    return min(_WAIT_MAX_S, _WAIT_FIRST_S * 2.0 ** min(failures - 1, 10))
+def wait_s(failures: int, every_s: float) -> float:
+    """How long to wait before the next try of what is done *every_s*, after so many failures in a row.
+
+    There is always a next one; and in the long run it is tried no more often than it would be done.
+    """
+    return min(max(_WAIT_MAX_S, every_s), _WAIT_FIRST_S * 2.0 ** min(failures - 1, 20))
 
 
 class Loop(threading.Thread):
@@ -57,7 +60,7 @@ class Loop(threading.Thread):
         self._failures += 1
         if self._failures == 1:
             log.warning("probe_interrupted", part=self.name, detail=str(error))
-        return wait_s(self._failures)
+        return wait_s(self._failures, self._every_s)
 
     def _went_well(self) -> None:
         if self._failures:

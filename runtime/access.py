@@ -70,7 +70,7 @@ def table(venues: Iterable[str], database: str = "fillstream") -> Mapping[str, t
             _group(f"{database}-sink"),
         ),
         "probe": (
-            _on((*topics.INPUTS, *topics.OUTPUTS), READ, DESCRIBE_CONFIGS),
+            _on((topics.TICKS, *told), READ, DESCRIBE_CONFIGS),
             Grant(Kind.TOPIC, (topics.venue_requests("").name,), (READ, DESCRIBE_CONFIGS), prefixed=True),
             _on((topics.ORDER_COMMANDS,), WRITE),  # canaries
             Grant(Kind.GROUP, (topics.APPLICATION, f"{database}-sink"), (DESCRIBE,), prefixed=True),

@@ -46,6 +46,10 @@ class Settings(BaseSettings):
     metrics_host: str = "127.0.0.1"
     metrics_port: Port = Field(0, description="Prometheus port of this process; 0: any free one")
 
+    metrics_endpoints: dict[str, str] = Field(
+        {}, description="of other processes, for the doctor: name, such as worker-0 or gateway-binance, to address"
+    )
+
     # Kafka
     bootstrap_servers: str = "127.0.0.1:9092"
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"

@@ -32,6 +32,19 @@ def audit(
     from_start: Annotated[
         bool, typer.Option("--from-start", help="Not from where an earlier audit ended, but from the first record.")
     ] = False,
+@commands.command()
+def doctor(
+    seconds: Annotated[float, typer.Option(min=0.0, max=600.0, help="How long to watch who moves.")] = 3.0,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")] = False,
+) -> None:
+    """Walk every hop from Kafka to ClickHouse, and say in a sentence where records stop and what to do.
+
+    Changes nothing. Of an installation that `fillstream up` runs here it knows all addresses; of others, what the
+    settings say. Exits with 1 if something is broken.
+    """
+    running.run("doctor", seconds=seconds, as_json=as_json)
+
+
 ) -> None:
     """Decide all input once more, and compare what comes of it with the stored tables, row by row.
 

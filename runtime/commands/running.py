@@ -31,6 +31,7 @@ ENTRIES: Final = {
     "analytics migrate": "analytics.migrate",
     "analytics status": "analytics.status",
     "probe": "observation.probe",
+    "doctor": "observation.doctor.command",
     "simulator": "venue_gateways.simulator.server",
     "dlq list": "runtime.dlq.listing",
     "dlq show": "runtime.dlq.show",
@@ -56,6 +57,7 @@ ROLES: Final = {
     "dlq replay": "",
     "audit": "",
     "reconcile": "",
+    "doctor": "",
 }
 
 

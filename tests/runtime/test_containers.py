@@ -39,7 +39,9 @@ def test_every_process_is_in_the_stack():
     embedded = {"broker", "clickhouse", "up", "demo", "chaos", "soak", "jars", "probe"}
     venue = {f"venue {name}" for name in ("list", "request", "seal", "sign", "cancel-all")}
     analytics = {"analytics migrate", "analytics status"}
-    by_hand = {"acls", "reconcile", "audit", "dlq list", "dlq show", "dlq replay"} | venue | analytics
+    by_hand = (
+        {"acls", "reconcile", "audit", "report", "doctor", "dlq list", "dlq show", "dlq replay"} | venue | analytics
+    )
     assert {service["command"][0] for service in OURS.values()} == set(running.ENTRIES) - embedded - by_hand
 
 

@@ -1,0 +1,1 @@
+"""``fillstream doctor``: where records stop, and what to do about it."""
