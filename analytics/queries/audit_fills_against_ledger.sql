@@ -9,8 +9,9 @@ WITH
             trade_id,
             if(any(side) = 'BUY', -1, 1) AS direction,
             direction * sum(toDecimal256(assumeNotNull(fill_quantity), 18)) AS quantity,
-            -direction * sum(toDecimal256(
-                multiplyDecimal(assumeNotNull(fill_price), assumeNotNull(fill_quantity), 18), 18)) AS cost,
+            -direction * sum(toDecimal256(round(
+                toDecimal256(assumeNotNull(fill_price), 18) * toDecimal256(assumeNotNull(fill_quantity), 18), 18), 18))
+                AS cost,
             sum(toDecimal256(ifNull(fee, 0), 18)) AS fee,
             count() AS events
         FROM order_events FINAL

@@ -28,6 +28,7 @@ FROM
         (
             SELECT kind, toStartOfMinute(occurred_at) AS minute, toUInt64(1) AS value, 'raw' AS source
             FROM order_events FINAL
+            WHERE NOT startsWith(user_id, 'canary:')
             UNION ALL
             SELECT kind, minute, events, 'rollup' FROM order_events_1m
         )
@@ -47,6 +48,63 @@ FROM
             SELECT venue, operation, minute, calls, 'rollup' FROM venue_latency_1m
         )
         GROUP BY venue, operation, minute
+    )
+    UNION ALL
+    SELECT 'fills_booked', concat(venue, ' ', symbol, ' ', trade_id), toString(raw), toString(rolled)
+    FROM
+    (
+        SELECT venue, symbol, trade_id, sumIf(value, source = 'raw') AS raw, sumIf(value, source = 'rollup') AS rolled
+        FROM
+        (
+            SELECT venue, symbol, trade_id, toDecimal256(assumeNotNull(fill_quantity), 18) AS value, 'raw' AS source
+            FROM order_events FINAL
+            WHERE kind = 'ORDER_FILLED'
+            UNION ALL
+            SELECT venue, symbol, trade_id, toDecimal256(quantity, 18), 'rollup' FROM fills
+        )
+        GROUP BY venue, symbol, trade_id
+    )
+    UNION ALL
+    SELECT 'fills_1m', concat(venue, ' ', symbol, ' ', fee_asset, ' ', toString(minute)), toString(raw), toString(rolled)
+    FROM
+    (
+        SELECT
+            venue,
+            symbol,
+            fee_asset,
+            minute,
+            (sumIf(cost, source = 'raw'), sumIf(fee, source = 'raw')) AS raw,
+            (sumIf(cost, source = 'rollup'), sumIf(fee, source = 'rollup')) AS rolled
+        FROM
+        (
+            SELECT
+                venue,
+                symbol,
+                fee_asset,
+                toStartOfMinute(occurred_at) AS minute,
+                cost,
+                toDecimal256(fee, 18) AS fee,
+                'raw' AS source
+            FROM fills
+            UNION ALL
+            SELECT venue, symbol, fee_asset, minute, cost, fee, 'rollup' FROM fills_1m
+        )
+        GROUP BY venue, symbol, fee_asset, minute
+    )
+    UNION ALL
+    SELECT 'pipeline_latency_1m', concat(answer, ' ', toString(minute)), toString(raw), toString(rolled)
+    FROM
+    (
+        SELECT answer, minute, sumIf(value, source = 'raw') AS raw, sumIf(value, source = 'rollup') AS rolled
+        FROM
+        (
+            SELECT answer, toStartOfMinute(occurred_at) AS minute, toUInt64(1) AS value, 'raw' AS source
+            FROM order_events FINAL
+            WHERE NOT startsWith(user_id, 'canary:')
+            UNION ALL
+            SELECT answer, minute, events, 'rollup' FROM pipeline_latency_1m
+        )
+        GROUP BY answer, minute
     )
 )
 WHERE stored != totalled

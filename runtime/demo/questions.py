@@ -1,7 +1,7 @@
 """Three questions to ClickHouse that the demo asks at its end, and their answers as text."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from importlib import resources
 from typing import Any, Final
@@ -24,7 +24,8 @@ def ask(client: Any) -> list[Query]:
 
 def _ask(client: Any, title: str, file: str) -> Query:
     sql = resources.files("analytics").joinpath("queries", file).read_text().strip()
-    result = client.query(sql.rstrip(";"))
+    period = {"since": datetime.fromtimestamp(0, UTC), "until": datetime.now(UTC)} if "{since:" in sql else None
+    result = client.query(sql.rstrip(";"), parameters=period)
     rows: Sequence[Sequence[Any]] = result.result_rows[:ROWS_SHOWN]
     return Query(title=title, sql=sql, columns=result.column_names, rows=[[text(cell) for cell in row] for row in rows])
 

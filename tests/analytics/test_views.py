@@ -75,7 +75,8 @@ class Base:
 
     def ask(self, file: str) -> list[dict[str, Any]]:
         text = resources.files("analytics").joinpath("queries", file).read_text().strip().removesuffix(";")
-        return list(self.client.query(text).named_results())
+        period = {"since": "1970-01-01 00:00:00", "until": "2100-01-01 00:00:00"} if "{since:" in text else None
+        return list(self.client.query(text, parameters=period).named_results())
 
 
 @pytest.fixture
@@ -176,8 +177,10 @@ def test_views_are_right_even_if_everything_is_stored_twice(base, told):
         assert orders_by_view(base) == orders_by_hand(told)
         assert balances_by_view(base) == balances_by_hand(told)
         assert {row["rollup"] for row in base.ask("audit_rollups.sql")} == {
+            "fills_1m",
             "ledger_totals",
             "order_events_1m",
+            "pipeline_latency_1m",
             "venue_latency_1m",
         }
         base.merge()
@@ -252,7 +255,7 @@ def test_fees_and_volume(base, told):
     maker = sum(
         decimal((e.fill_price or 0) * (e.fill_quantity or 0) // 10**18) for e in fills if e.liquidity == "MAKER"
     )
-    assert row["maker_share"] == pytest.approx(float(maker / volume), abs=0.001)
+    assert float(row["maker_share"]) == pytest.approx(float(maker / volume), abs=0.001)
 
 
 def test_symbols(base, told):
@@ -260,17 +263,6 @@ def test_symbols(base, told):
     found = base.ask("symbols.sql")
     assert {(row["symbol"], row["side"]): row["orders"] for row in found} == expected
     assert sum(row["cost"] for row in found) == sum(cost for *_, cost, _ in orders_by_hand(told).values())
-
-
-def test_stages(base, told):
-    found = {row["stage"]: row["samples"] for row in base.ask("stage_latencies.sql")}
-    answers = sum(event.answer is not None for event in told.events)
-    assert found["accept"] == answers
-    assert found["sink"] == len(told.events)
-    assert found["venue"] == sum(r.kind != "FILL" and r.sent_at is not None for r in told.reports)
-    assert found["throttle"] == found["queue"] == found["venue"]
-    assert found["book"] == len(told.events) - answers
-    assert found["report"] == sum(r.received_at is not None for r in told.reports)
 
 
 def test_unsettled_orders_are_those_that_stay_too_long(base, told):

@@ -1,0 +1,185 @@
+"""Money by plain arithmetic on the records of a season: fees, positions, balances, profit, and what venues hold."""
+
+import itertools
+from collections import defaultdict, deque
+from fractions import Fraction
+from typing import Final
+
+from tests.analytics.questions.by_hand import Fill, Row, decimal, fills, groups, postings, ratio, within
+from tests.analytics.questions.season import Season
+
+NOTHING: Final = Fraction(0)
+
+
+def fees(season: Season, period: tuple[int, int]) -> list[Row]:
+    rows = []
+    chosen = [fill for fill in fills(season) if within(fill.event.occurred_at, period)]
+    for (venue, quote, asset), group in groups(
+        chosen, lambda fill: (fill.market[0], fill.market[1].partition("-")[2], fill.event.fee_asset or "")
+    ):
+        volume, paid = sum(fill.cost for fill in group), sum(fill.event.fee or 0 for fill in group)
+        maker = sum(fill.cost for fill in group if fill.event.liquidity == "MAKER")
+        rows.append(
+            {
+                "venue": venue,
+                "quote": quote,
+                "fee_asset": asset,
+                "fills": len(group),
+                "volume": decimal(volume),
+                "fees": decimal(paid),
+                "fee_basis_points": ratio(paid, volume, 10_000, 3) if asset == quote else None,
+                "maker_share": ratio(maker, volume, 1, 3),
+            }
+        )
+    return sorted(rows, key=lambda row: -row["volume"])
+
+
+def balances_at(season: Season, instant: int) -> list[Row]:
+    sums: dict[tuple[str, str], dict[str, int]] = defaultdict(lambda: {"AVAILABLE": 0, "RESERVED": 0})
+    for posting, entry in postings(season):
+        if entry.occurred_at <= instant:
+            sums[posting.owner, posting.asset][posting.account] += posting.amount
+    return [
+        {
+            "owner": owner,
+            "asset": asset,
+            "available": decimal(of["AVAILABLE"]),
+            "reserved": decimal(of["RESERVED"]),
+            "total": decimal(of["AVAILABLE"] + of["RESERVED"]),
+        }
+        for (owner, asset), of in sorted(sums.items())
+    ]
+
+
+def by_user_and_symbol(season: Season, instant: int) -> list[tuple[tuple[str, str], list[Fill]]]:
+    return groups(
+        (fill for fill in fills(season) if fill.event.occurred_at <= instant),
+        lambda fill: (fill.event.user_id, fill.market[1]),
+    )
+
+
+def positions_at(season: Season, instant: int) -> list[Row]:
+    rows = []
+    for (user, symbol), group in by_user_and_symbol(season, instant):
+        bought = [fill.moved for fill in group if fill.sign > 0]
+        sold = [fill.moved for fill in group if fill.sign < 0]
+        got, gave = sum(base for base, _ in bought), -sum(base for base, _ in sold)
+        rows.append(
+            {
+                "user_id": user,
+                "symbol": symbol,
+                "bought": decimal(got),
+                "sold": decimal(gave),
+                "position": decimal(got - gave),
+                "paid": decimal(sum(quote for _, quote in bought)),
+                "received": decimal(-sum(quote for _, quote in sold)),
+                "fills": len(group),
+            }
+        )
+    return rows
+
+
+# ── profit ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def fifo(trades: list[tuple[int, int]]) -> tuple[int, int]:
+    """What is realised, and the cost of what is open: lots in a queue, the oldest closed first.
+
+    A trade is what came of the base asset and what was given of the quote asset, both negative for a sale. Sums of what
+    was realised by purchases and by sales are each rounded towards zero.
+    """
+    lots: deque[tuple[Fraction, Fraction]] = deque()  # quantity and amount of what is open, signed like the trades
+    paid = received = NOTHING
+    for base, quote in trades:
+        quantity, amount = Fraction(base), Fraction(quote)
+        while quantity and lots and (lots[0][0] > 0) != (quantity > 0):
+            lot_quantity, lot_amount = lots.popleft()
+            closed = min(abs(lot_quantity), abs(quantity))
+            of_lot, of_trade = lot_amount * closed / abs(lot_quantity), amount * closed / abs(quantity)
+            paid += of_lot if lot_quantity > 0 else of_trade
+            received -= of_trade if lot_quantity > 0 else of_lot
+            sign = 1 if quantity > 0 else -1
+            if abs(lot_quantity) > closed:
+                lots.appendleft((lot_quantity + sign * closed, lot_amount - of_lot))
+            quantity, amount = quantity - sign * closed, amount - of_trade
+        if quantity:
+            lots.append((quantity, amount))
+    realised = int(received) - int(paid)
+    return realised, sum(quote for _, quote in trades) + realised
+
+
+def average_cost(trades: list[tuple[int, int]]) -> tuple[int, int]:
+    """What is realised, and the cost of what is open, at the average of what is open. Shares are rounded to zero."""
+    position = cost = realised = 0
+    for base, quote in trades:
+        closing = min(abs(position), abs(base)) if position * base < 0 else 0
+        of_trade = int(Fraction(quote * closing, abs(base)))
+        of_cost = int(Fraction(cost * closing, abs(position))) if closing else 0
+        realised -= of_trade + of_cost
+        position, cost = position + base, cost - of_cost + quote - of_trade
+    return realised, cost
+
+
+def realised_pnl(season: Season, period: tuple[int, int]) -> list[Row]:
+    """Over *period*: what is realised by its end, less what was before it."""
+    rows = []
+    before = {key: [fill.moved for fill in group] for key, group in by_user_and_symbol(season, period[0] - 1)}
+    for key, group in by_user_and_symbol(season, period[1] - 1):
+        trades, earlier = [fill.moved for fill in group], before.get(key, [])
+        by_fifo, by_average = fifo(trades), average_cost(trades)
+        rows.append(
+            {
+                "user_id": key[0],
+                "symbol": key[1],
+                "position": decimal(sum(base for base, _ in trades)),
+                "realised_fifo": decimal(by_fifo[0] - fifo(earlier)[0]),
+                "realised_average": decimal(by_average[0] - average_cost(earlier)[0]),
+                "open_cost_fifo": decimal(by_fifo[1]),
+                "open_cost_average": decimal(by_average[1]),
+            }
+        )
+    return rows
+
+
+# ── venues ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def venue_moves(season: Season, period: tuple[int, int]) -> list[Row]:
+    """From each look at a venue to the next: what moved there, and what the ledger says did."""
+    seen: dict[tuple[str, str, str], list[tuple[int, int]]] = defaultdict(list)
+    for record in season.of("venue-balances"):
+        balance = record.message
+        if within(balance.observed_at, period):
+            name = balance.venue, balance.account, balance.asset
+            seen[name].append((balance.observed_at, balance.free + balance.locked))
+    booked: dict[tuple[str, str], list[tuple[int, int]]] = defaultdict(list)
+    for posting, entry in postings(season):
+        kind, _, venue = posting.owner.partition(":")
+        if kind in ("clearing", "fees"):
+            booked[venue, posting.asset].append((entry.occurred_at, -posting.amount))
+    rows = []
+    for (venue, account, asset), looks in sorted(seen.items()):
+        for (earlier, total_before), (later, total) in itertools.pairwise(looks):
+            moved = sum(amount for at, amount in booked[venue, asset] if earlier < at <= later)
+            rows.append(
+                {
+                    "venue": venue,
+                    "account": account,
+                    "asset": asset,
+                    "total": decimal(total),
+                    "venue_moved": decimal(total - total_before),
+                    "ledger_moved": decimal(moved),
+                    "difference": decimal(total - total_before - moved),
+                    "in_motion": decimal(_volume(booked[venue, asset], earlier) + _volume(booked[venue, asset], later)),
+                }
+            )
+    return rows
+
+
+def _volume(moves: list[tuple[int, int]], look: int) -> int:
+    """All that was booked within ten seconds of *look*, in and out; what was booked at one instant counts net."""
+    near: dict[int, int] = defaultdict(int)
+    for at, amount in moves:
+        if look - 10_000_000 <= at <= look + 10_000_000:
+            near[at] += amount
+    return sum(map(abs, near.values()))
