@@ -26,13 +26,6 @@ def reconcile(
 
 
 @commands.command()
-def audit(
-    partition: Annotated[int | None, typer.Option(min=0, help="Only this one; all unless given.")] = None,
-    differences: Annotated[int, typer.Option(min=1, help="Differing rows to show of each partition.")] = 10,
-    from_start: Annotated[
-        bool, typer.Option("--from-start", help="Not from where an earlier audit ended, but from the first record.")
-    ] = False,
-@commands.command()
 def doctor(
     seconds: Annotated[float, typer.Option(min=0.0, max=600.0, help="How long to watch who moves.")] = 3.0,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")] = False,
@@ -45,6 +38,13 @@ def doctor(
     running.run("doctor", seconds=seconds, as_json=as_json)
 
 
+@commands.command()
+def audit(
+    partition: Annotated[int | None, typer.Option(min=0, help="Only this one; all unless given.")] = None,
+    differences: Annotated[int, typer.Option(min=1, help="Differing rows to show of each partition.")] = 10,
+    from_start: Annotated[
+        bool, typer.Option("--from-start", help="Not from where an earlier audit ended, but from the first record.")
+    ] = False,
 ) -> None:
     """Decide all input once more, and compare what comes of it with the stored tables, row by row.
 
