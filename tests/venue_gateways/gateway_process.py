@@ -1,8 +1,8 @@
 """A gateway as a process of its own, for a venue name that only one test uses: ``gateway_process.py NAME [WORD…]``.
 
 The name begins with that of the venue whose adapter it is, and a hyphen. ``hurried``: it waits a tenth of what any
-gateway does, for answers and between looks. ``impatient``: it leaves a venue alone for a second at most, whatever the
-venue asks for, and believes that Kraken's counters are generous (:mod:`tests.venue_gateways.generous`).
+gateway does, for answers and between looks. ``impatient``: it leaves a venue alone for a quarter of a second at most,
+whatever the venue asks for, and believes that Kraken's counters are generous (:mod:`tests.venue_gateways.generous`).
 """
 
 import sys
@@ -13,7 +13,7 @@ from runtime import settings
 from tests.venue_gateways import generous
 from venue_gateways import calls, guard, polling, transport, venues, worker
 
-_WAIT_MAX_US = 1_000_000
+_WAIT_MAX_US = 250_000
 
 name, *words = sys.argv[1:]
 venues.VENUES[name] = venues.VENUES[name.partition("-")[0]]

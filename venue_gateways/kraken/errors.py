@@ -149,13 +149,22 @@ def _meaning(call: Call, error: str) -> Meaning:
 
 
 def _answer(call: Call, meaning: Meaning) -> Answer:
-    own_pair = meaning.limit == limits.TRADING and meaning.reason == "TOO_MANY_ORDERS"
     return Answer(
         meaning.outcome,
         meaning.reason,
         meaning.remedy,
         wait_us=meaning.wait_us,
         limit=meaning.limit,
-        scope=call.request.symbol if own_pair and isinstance(call, Place | Cancel) else "",
+        scope=_pair(call) if meaning.reason == "TOO_MANY_ORDERS" else "",
         absent=meaning is _NOT_FOUND,
     )
+
+
+def _pair(call: Call) -> str:
+    """Whose counter a call draws on, if that is one pair's alone."""
+    match call:
+        case Place(request) | Cancel(request):
+            return request.symbol
+        case CancelAll((symbol,)):
+            return symbol
+    return ""

@@ -24,6 +24,7 @@ from venue_gateways.kraken.calls import FindClosed, FindOpen, FindTrades
 from venue_gateways.venue import (
     Answer,
     Cancel,
+    CancelAll,
     Finding,
     FindOrder,
     HttpResponse,
@@ -381,6 +382,12 @@ def test_who_is_asked_to_wait_waits_for_what_was_used_up(adapter, text, wait_s, 
     for call in (PLACE, CANCEL):
         found = adapter.parse(call, error(text))
         assert (found.wait_us, found.limit, found.scope) == (wait_s * 1_000_000, limit, scope)
+
+
+def test_a_cancel_of_all_pairs_waits_for_all_of_them_and_one_of_a_pair_for_its_own(adapter):
+    exceeded = error("EOrder:Rate limit exceeded")
+    assert adapter.parse(CancelAll(("BTC-USD", "ETH-USDT")), exceeded).scope == ""
+    assert adapter.parse(CancelAll(("BTC-USD",), ("O1",)), exceeded).scope == "BTC-USD"
 
 
 @pytest.mark.parametrize("call", [CANCEL, ListOpenOrders("account"), ReadStreamToken()])

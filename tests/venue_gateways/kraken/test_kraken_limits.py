@@ -78,7 +78,7 @@ def test_all_orders_are_canceled_at_one_of_each_pair_and_one_of_them_at_what_its
     assert adapter.charges(CancelAll(("BTC-USD", "ETH-USDT")), NOON) == (Charge(limits.REST, 1), *pairs)
 
 
-@pytest.mark.parametrize("orders", [1, 7])
+@pytest.mark.parametrize("orders", [1, 6])
 def test_what_became_of_several_orders_is_known_within_a_minute_at_the_lowest_tier(adapter, orders):
     """Each has filled and is looked up among the open, the ended, and its trades, one call after the other."""
     throttle = Throttle(limits.limits(Tier.STARTER), 4, 0.2, NOON)
