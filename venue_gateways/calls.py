@@ -9,19 +9,23 @@ import structlog
 
 from domain.breaker import Breaker
 from domain.throttle import Throttle
+from runtime.exits import Unavailable
 from venue_gateways import metrics
 from venue_gateways.clock import VenueClock, steady_us, wall_us
 from venue_gateways.lease import Lease
 from venue_gateways.transport import Lost, NotSent, Transport
 from venue_gateways.turns import Turns
 from venue_gateways.venue import (
+    MARKET_DATA,
     Adapter,
     Answer,
+    Balance,
     Call,
     Finding,
     HttpResponse,
     Outcome,
     Place,
+    ReadBalances,
     ReadClock,
     Remedy,
     priority,
@@ -32,6 +36,7 @@ GRANT_US: Final = 50_000
 #: How long a wait for tokens lasts at most before asking again: shares and freezes change.
 _ASK_AGAIN_US: Final = 1_000_000
 _ANY_TIME: Final = nullcontext()
+_BALANCE_PAGES_MAX: Final = 100
 
 log = structlog.get_logger()
 
@@ -84,6 +89,20 @@ class Caller:
         again = self.throttle.take(self.adapter.charges(call, now), priority(call), now)
         return None if again is None else min(again - now, _ASK_AGAIN_US)
 
+    def take_spare(self, call: Call, share: float) -> bool:
+        """Take the tokens of *call* if nobody will miss them; *share* of each limit is this gateway's.
+
+        Of a limit that placements and cancels draw on, half of what may be in hand has to be left over: that is more
+        than is kept back, so nothing is taken while a placement waits.
+        """
+        now = self.clock.now_us()
+        left, limits = self.throttle.left(now), {limit.name: limit for limit in self.adapter.limits}
+        for charge in self.adapter.charges(call, now):
+            limit = limits[charge.limit]
+            if limit.kept_back and left[limit.name] - charge.tokens < limit.burst * share / 2:
+                return False
+        return self.take(call) is None
+
     async def acquire(self, call: Call, give_up_us: int | None = None) -> int:
         """Wait for the tokens of *call*; returns for how long. Raises TooLate at *give_up_us* (of the steady clock)."""
         began = now = steady_us()
@@ -105,7 +124,8 @@ class Caller:
 
         The instant that is signed is read before the lease is checked: see :mod:`venue_gateways.lease`.
         """
-        async with self._turns.turn(priority(call)) if self._turns is not None else _ANY_TIME:
+        turns = None if type(call) in MARKET_DATA else self._turns
+        async with turns.turn(priority(call)) if turns is not None else _ANY_TIME:
             signed_at = self.clock.now_us()
             if isinstance(call, Place):
                 self._check(call)
@@ -126,7 +146,7 @@ class Caller:
         if answer.venue_time_us:
             self.throttle.shift(self.clock.measured(answer.venue_time_us, began, began + took))
         self._count(call, answer, took, waited_us)
-        await self._mind(answer)
+        await self._mind(call, answer)
         return Exchange(answer, sent, sent + took, waited_us, answered)
 
     def _check(self, call: Place) -> None:
@@ -151,13 +171,12 @@ class Caller:
         if answer.outcome is not Outcome.ACCEPTED:
             log.info("venue_call_failed", call=kind, outcome=answer.outcome, reason=answer.reason)
 
-    async def _mind(self, answer: Answer) -> None:
-        """Draw the consequences for other calls."""
+    async def _mind(self, call: Call, answer: Answer) -> None:
+        """Draw the consequences for other calls. That a venue shows its prices doesn't mean that it takes orders."""
         now = steady_us()
-        if answer.outcome is Outcome.UNKNOWN or answer.remedy is Remedy.BACK_OFF:
-            self.breaker.failed(now)
-        else:
-            self.breaker.succeeded(now)
+        failed = answer.outcome is Outcome.UNKNOWN or answer.remedy is Remedy.BACK_OFF
+        if type(call) not in MARKET_DATA:
+            (self.breaker.failed if failed else self.breaker.succeeded)(now)
         if answer.remedy is Remedy.BLOCK:
             self.breaker.open_for(answer.wait_us, now)
         if answer.remedy is Remedy.BLOCK and answer.outcome is Outcome.REJECTED:
@@ -212,3 +231,18 @@ class Caller:
             return finding
         except TooLate:
             return Finding(usable=False)
+
+
+async def balances(caller: Caller) -> list[Balance]:
+    """All pages of the account's balances. Raises Unavailable."""
+    found: list[Balance] = []
+    position = None
+    for _ in range(_BALANCE_PAGES_MAX):
+        answer = (await caller.ask(ReadBalances(position))).answer
+        if answer.reason is not None:
+            raise Unavailable(f"{caller.adapter.name} doesn't say its balances: {answer.reason}")
+        found += answer.balances
+        position = answer.position
+        if not answer.more:
+            return found
+    raise Unavailable(f"{caller.adapter.name} has more than {_BALANCE_PAGES_MAX} pages of balances")

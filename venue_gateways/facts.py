@@ -80,7 +80,10 @@ class KnownOrders:
 
 
 class Facts:
-    """The facts of one venue. *owned* says which partitions are ours now; *publish* must not block."""
+    """The facts of one venue. *owned* says which partitions are ours now; *publish* must not block.
+
+    *saw* is called with every trade of an order of fillstream's, whichever gateway owns it, once or more often.
+    """
 
     def __init__(
         self,
@@ -88,10 +91,12 @@ class Facts:
         owned: Callable[[int], bool],
         publish: Callable[[list[tuple[int, VenueReport]]], None],
         most: int = REMEMBERED_MAX,
+        saw: Callable[[TradeSeen], None] = lambda _trade: None,
     ) -> None:
         self._venue = venue
         self._owned = owned
         self._publish = publish
+        self._saw = saw
         self._told = Memory(most)
         self._held: dict[str, tuple[OrderSeen, Evidence] | None] = {}
         self._awaited: dict[str, asyncio.Event] = {}
@@ -99,6 +104,8 @@ class Facts:
 
     def trade(self, trade: TradeSeen, client_order_id: str, evidence: Evidence) -> None:
         """Somebody's order has traded."""
+        if _partition_of(client_order_id) is not None:
+            self._saw(trade)
         partition = self._partition(client_order_id)
         if partition is not None and self._told.note((trade.symbol, trade.trade_id)):
             self._publish([(partition, reports.traded(self._venue, client_order_id, trade, evidence, wall_us()))])
@@ -163,6 +170,7 @@ class Facts:
         """A request is being answered with this."""
         for trade in trades:
             self._told.note((trade.symbol, trade.trade_id))
+            self._saw(trade)
         if order is not None:
             self._told.note(order.client_order_id)
             self._told.note(_key(order))

@@ -22,6 +22,7 @@ from venue_gateways.handling import Handling
 from venue_gateways.holding import Holding
 from venue_gateways.intake import Intake
 from venue_gateways.lease import lease
+from venue_gateways.observer import Observer
 from venue_gateways.polling import Poller
 from venue_gateways.progress import Inherited, Progress
 from venue_gateways.reporter import Reporter
@@ -64,15 +65,19 @@ class Gateway:
         self._committer = Committer(self._requests, self._lease, self._venue)
         self._reporter = Reporter(settings, self.failed)
         self._scheduler = Scheduler(adapter.lane)
-        self._facts = Facts(self._venue, self._owns, self._publish, settings.facts_remembered_max)
+        symbols = [instrument.symbol for instrument in instruments.load(settings.instruments).of(self._venue)]
+        self._observer = Observer(
+            settings, self._caller, self._reporter, symbols, self._committer.holdings.keys(), self._is_idle
+        )
+        remembered, saw = settings.facts_remembered_max, self._observer.drift.traded
+        self._facts = Facts(self._venue, self._owns, self._publish, remembered, saw)
         bounds = Bounds(settings.reconcile_share_max, settings.reconcile_orders_min)
         guard = Guard(self._caller, self._facts.known, bounds)
         handling = Handling(self._caller, self._scheduler, self._committer, self._reporter, self._facts, guard)
         slots = settings.concurrent_calls_max
         self._dispatcher = Dispatcher(self._scheduler, handling, self._caller, slots, self.failed)
-        symbols = [instrument.symbol for instrument in instruments.load(settings.instruments).of(self._venue)]
         self._poller = Poller(self._caller, self._facts, guard, symbols, self._told_through)
-        self._stream = Stream(stream_url, self._caller, self._facts, self._poller)
+        self._stream = Stream(stream_url, self._caller, self._facts, self._poller, self._observer.reconnected)
         self._intake = Intake(self._venue, self._dispatcher, self._reporter, self._spawn)
         self._publishing: set[asyncio.Task[None]] = set()
         self._owning = asyncio.Event()
@@ -127,6 +132,7 @@ class Gateway:
             group.create_task(self._keep_rules())
             group.create_task(self._keep_clock())
             group.create_task(self._watch())
+            group.create_task(self._observer.run())
             if self._webhook is not None:
                 group.create_task(self._webhook.run())
 

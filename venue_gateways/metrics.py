@@ -33,6 +33,22 @@ WEBHOOK_EVENTS: Final = Counter(
 )
 SWEEPS: Final = Counter("fillstream_venue_sweeps_total", "Reads of the trade history", ["venue", "result"])
 REPORTS: Final = Counter("fillstream_venue_reports_total", "Reports published", ["venue", "kind", "evidence"])
+QUOTES: Final = Counter(
+    "fillstream_venue_quotes_total", "Looks at the venue's best prices, by what came of them", ["venue", "result"]
+)
+OBSERVATIONS: Final = Counter(
+    "fillstream_gateway_observations_total",
+    "Quotes and balances for Kafka, by what became of them",
+    ["topic", "result"],
+)
+BALANCE_DIFFERENCE: Final = Gauge(
+    "fillstream_venue_balance_difference",
+    "What the account has of an asset beyond what trades explain, by two readings in a row",
+    ["venue", "account", "asset"],
+)
+BALANCES_COMPARED: Final = Gauge(
+    "fillstream_venue_balances_compared_timestamp_seconds", "When balances were last compared", ["venue"]
+)
 HELD_BACK: Final = Gauge(
     "fillstream_venue_held_back_orders", "Orders of which the venue says what is not believed", ["venue", "kind"]
 )

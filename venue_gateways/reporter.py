@@ -1,4 +1,4 @@
-"""Writes reports and dead letters to Kafka, and tells when they are there.
+"""Writes reports and dead letters to Kafka, and tells when they are there; and observations, which may be lost.
 
 An idempotent producer: a client order ID's reports stay in the order in which they were published. A report that can't
 be written after all of librdkafka's retries ends the process; what it answered is not committed, and is done again.
@@ -6,20 +6,24 @@ be written after all of librdkafka's retries ends the process; what it answered 
 
 import asyncio
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
+import structlog
 from confluent_kafka import KafkaException, Producer
 
-from domain.messages import DeadLetter, VenueReport
+from domain.messages import DeadLetter, Message, VenueReport
 from runtime import kafka
 from runtime.settings import Settings
 from schemas import codec, topics
+from schemas.topics import Topic
 from venue_gateways import metrics
 
 _POLL_S: Final = 0.1
 _FULL_PAUSE_S: Final = 0.02
 _FLUSH_S: Final = 10.0
+
+log = structlog.get_logger()
 
 
 class Reporter:
@@ -65,6 +69,15 @@ class Reporter:
         await self._produce(topics.DEAD_LETTERS.name, codec.encode(letter), key=letter.key, on_delivery=written.one)
         await written.all
 
+    def observe(self, topic: Topic, observations: Iterable[tuple[str, Message]]) -> None:
+        """Hand over *observations* with their keys. One that can't be written is counted, and is no reason to stop."""
+        written = _Observed(topic.name)
+        for key, observation in observations:
+            try:
+                self._producer.produce(topic.name, codec.encode(observation), key=key, on_delivery=written.one)
+            except BufferError:
+                written.lost()
+
     async def _produce(self, topic: str, value: bytes, **more: Any) -> None:
         while True:
             try:
@@ -101,3 +114,22 @@ class _Written:
     def _done(self) -> None:
         if not self.all.done():
             self.all.set_result(None)
+
+
+class _Observed:
+    """Counts what became of observations for *topic*, in the producer's thread."""
+
+    __slots__ = ("_topic",)
+
+    def __init__(self, topic: str) -> None:
+        self._topic = topic
+
+    def one(self, error: Any, _message: Any) -> None:
+        if error is not None:
+            log.warning("observation_lost", topic=self._topic, error=str(error))
+            self.lost()
+        else:
+            metrics.OBSERVATIONS.labels(self._topic, "written").inc()
+
+    def lost(self) -> None:
+        metrics.OBSERVATIONS.labels(self._topic, "lost").inc()

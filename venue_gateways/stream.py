@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Callable
 from typing import Final, Protocol
 
 import structlog
@@ -52,15 +52,18 @@ class Reader(Protocol):
 
 
 class Stream:
-    """*reader* is told when something has to be read back."""
+    """*reader* is told when something has to be read back, and *subscribed* called after it when the stream is up."""
 
-    def __init__(self, url: str, caller: Caller, facts: Facts, reader: Reader) -> None:
+    def __init__(
+        self, url: str, caller: Caller, facts: Facts, reader: Reader, subscribed: Callable[[], None] = lambda: None
+    ) -> None:
         self.connected = False
         self.wanted = asyncio.Event()
         self._url = url
         self._caller = caller
         self._facts = facts
         self._reader = reader
+        self._subscribed = subscribed
         self._venue = caller.adapter.name
         self._failures = 0
 
@@ -146,6 +149,7 @@ class Stream:
             metrics.STREAM_CONNECTED.labels(self._venue).set(1)
             metrics.STREAM_CONNECTIONS.labels(self._venue, "subscribed").inc()
             self._reader.reconnected()
+            self._subscribed()
         elif event.signal in _LAST:
             raise Refused(event.detail or event.signal)
         if event.signal is StreamSignal.UNCLEAR:

@@ -63,7 +63,13 @@ _EXPECTED_STOPS: Final[Mapping[str, tuple[type[BaseException], ...]]] = {
 RULES: Final[Rulebook] = instruments.load()
 SETTINGS: Final = {
     name: Settings(
-        worker_id=name, gateway_id=name, partitions=PARTITIONS, chunk_records_max=50, order_retention_s=3_600
+        worker_id=name,
+        gateway_id=name,
+        partitions=PARTITIONS,
+        chunk_records_max=50,
+        order_retention_s=3_600,
+        quotes_every_s=0,
+        balances_every_s=0,
     )
     for name in SLOTS
 }

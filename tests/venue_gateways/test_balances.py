@@ -12,8 +12,9 @@ from domain.state import Balance as BookedBalance
 from runtime.exits import Unavailable
 from runtime.settings import Settings, SettingsError
 from tests.builders import an_order, units
+from venue_gateways import calls
 from venue_gateways.calls import Exchange
-from venue_gateways.reconciliation import account, balances, baseline
+from venue_gateways.reconciliation import balances, baseline
 from venue_gateways.reconciliation.balances import TOLERANCE, Look, Range, Verdict
 from venue_gateways.venue import Answer, Balance, Outcome, ReadBalances
 
@@ -145,15 +146,15 @@ def test_all_pages_are_read_as_long_as_they_end():
     first = Answer(Outcome.ACCEPTED, balances=(Balance("BTC", 1, 0),), position="2", more=True)
     last = Answer(Outcome.ACCEPTED, balances=(Balance("USD", 2, 0),))
     venue = Venue(first, last)
-    assert asyncio.run(account.read(venue)) == [Balance("BTC", 1, 0), Balance("USD", 2, 0)]
+    assert asyncio.run(calls.balances(venue)) == [Balance("BTC", 1, 0), Balance("USD", 2, 0)]
     assert venue.positions == [None, "2"]
     with pytest.raises(Unavailable, match="more than 100 pages"):
-        asyncio.run(account.read(Venue(first)))
+        asyncio.run(calls.balances(Venue(first)))
 
 
 def test_a_page_that_is_missing_is_not_taken_for_an_empty_one():
     with pytest.raises(Unavailable, match="HTTP_500"):
-        asyncio.run(account.read(Venue(Answer(Outcome.UNKNOWN, "HTTP_500"))))
+        asyncio.run(calls.balances(Venue(Answer(Outcome.UNKNOWN, "HTTP_500"))))
 
 
 # ── the baseline ────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -8,17 +8,15 @@ from typing import Final
 
 import msgspec
 
-from runtime.exits import Unavailable
 from runtime.settings import Settings
+from venue_gateways import calls
 from venue_gateways.calls import Caller
 from venue_gateways.reconciliation import balances, baseline, tables
 from venue_gateways.reconciliation.balances import Look, Row
 from venue_gateways.reconciliation.baseline import Baseline
 from venue_gateways.reconciliation.differences import Ours
-from venue_gateways.venue import Balance, ReadBalances
 
 _LOOKS_MAX: Final = 3
-_PAGES_MAX: Final = 100
 
 
 class Origin(StrEnum):
@@ -70,25 +68,10 @@ async def _look(
     venue = caller.adapter.name
     since = await asyncio.to_thread(tables.end_of_journal, settings)
     booked, positions = await asyncio.to_thread(tables.booked, settings, venue)
-    found = balances.added(await read(caller))
+    found = balances.added(await calls.balances(caller))
     looked_at = caller.clock.now_us()
     await asyncio.sleep(settling_us / 1_000_000)
     moved = await asyncio.to_thread(tables.moved, settings, venue, since)
     after = await asyncio.to_thread(tables.live_orders, settings, venue)
     reserved = balances.reserved([each.order for each in before], [each.order for each in after])
     return Look(looked_at, positions, found, booked, moved, reserved), after
-
-
-async def read(caller: Caller) -> list[Balance]:
-    """All pages of the account's balances. Raises Unavailable."""
-    found: list[Balance] = []
-    position = None
-    for _ in range(_PAGES_MAX):
-        answer = (await caller.ask(ReadBalances(position))).answer
-        if answer.reason is not None:
-            raise Unavailable(f"{caller.adapter.name} doesn't say its balances: {answer.reason}")
-        found += answer.balances
-        position = answer.position
-        if not answer.more:
-            return found
-    raise Unavailable(f"{caller.adapter.name} has more than {_PAGES_MAX} pages of balances")
