@@ -22,6 +22,9 @@ class ProbeMetrics:
     """All of them."""
 
     def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
+        def gauge(name: str, text: str, label: str) -> Gauge:
+            return Gauge(f"fillstream_{name}", text, [label], registry=registry)
+
         self.lag = LagGauges()
         registry.register(self.lag)
         self.canary_age = CanaryAges()
@@ -38,25 +41,25 @@ class ProbeMetrics:
             buckets=_STORED_S,
             registry=registry,
         )
-        self.audit_breaks = Gauge(
-            "fillstream_audit_breaks", "Rows of a query that has none when all is well", ["check"], registry=registry
-        )
-        self.audit_succeeded = Gauge(
-            "fillstream_audit_succeeded_timestamp_seconds",
-            "When a check last came to an end, whatever it found",
-            ["check"],
-            registry=registry,
+        self.audit_breaks = gauge("audit_breaks", "Rows of a query that has none when all is well", "check")
+        self.audit_succeeded = gauge(
+            "audit_succeeded_timestamp_seconds", "When a check last came to an end, whatever it found", "check"
         )
         self.audit_runs = Counter(
             "fillstream_audit_runs_total", "Runs: clean, broken or failed", ["check", "result"], registry=registry
         )
         self.query_seconds = Histogram(
             "fillstream_query_seconds",
-            "The probe's queries to ClickHouse: canary or audit, answered or failed",
+            "The probe's queries to ClickHouse: canary, standing or audit; answered or failed",
             ["query", "result"],
             buckets=_QUERY_S,
             registry=registry,
         )
+        self.unknown_orders = gauge("unknown_orders", "Orders of unknown outcome, by ClickHouse", "venue")
+        self.unknown_age = gauge(
+            "unknown_order_age_seconds", "Since the oldest of them was last heard of; 0 if there is none", "venue"
+        )
+        self.parts = gauge("clickhouse_parts", "Active parts of a table, in the partition that has most", "table")
 
 
 class LagGauges(Collector):

@@ -11,7 +11,7 @@ from typing import Any, Final
 import structlog
 
 from analytics.client import ClickHouseError, connect
-from observation import audits, budget
+from observation import audits, budget, standing
 from observation.canary import Canaries, Flock, Reader
 from observation.lags import Lags
 from observation.metrics import ProbeMetrics
@@ -26,6 +26,7 @@ _CLIENT_ID: Final = "fillstream-probe"
 _LOOK_FOR_CANARIES_EVERY_S: Final = 1.0
 _QUERY_WITHIN_S: Final = 10
 _RETENTION_EVERY_S: Final = 300.0
+_STANDING_EVERY_S: Final = 15.0
 #: What an audit finds may be on its way. By then it has come.
 _LOOK_AGAIN_AFTER_S: Final = 15.0
 _STOP_WITHIN_S: Final = 20.0
@@ -67,6 +68,8 @@ def _loops(settings: Settings, metrics: ProbeMetrics, ending: threading.Event) -
         looking = _ClickHouse(settings, metrics, "canary", _QUERY_WITHIN_S)
         yield Loop("canaries", canaries.turn, 0.0, ending)
         yield Loop("stored canaries", lambda: reader.look(looking.ask), _LOOK_FOR_CANARIES_EVERY_S, ending)
+    counting = _ClickHouse(settings, metrics, "standing", _QUERY_WITHIN_S)
+    yield Loop("standing", lambda: standing.look(counting.ask, metrics), _STANDING_EVERY_S, ending)
     if settings.probe_audit_interval_s:
         auditor = audits.Audits(audits.load(), metrics, lambda: not ending.wait(_LOOK_AGAIN_AFTER_S))
         auditing = _ClickHouse(settings, metrics, "audit", settings.probe_audit_timeout_s)

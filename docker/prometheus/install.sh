@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # Puts Debian's prometheus and promtool into var/tools, unless there are some on PATH. Needs no root, and starts nothing.
+# It must be a version 2: version 3 leaves a window's first instant out, and the figures that tests expect are others.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 tools=$PWD/var/tools
 
-if command -v promtool prometheus >/dev/null && [ "$(command -v promtool prometheus | wc -l)" = 2 ]; then exit 0; fi
+major_version() { "$1" --version 2>&1 | sed -n 's/.*version \([0-9]*\)\..*/\1/p' | head -1; }
+if [ "$(major_version promtool)" = 2 ] && [ "$(major_version prometheus)" = 2 ]; then exit 0; fi
 if [ -x "$tools/usr/bin/promtool" ]; then exit 0; fi
-if ! command -v apt-get dpkg >/dev/null; then
-  echo "There is no apt-get here: install Prometheus (with promtool) yourself, so that both are on PATH." \
-    "Only the tests of the alert rules need it." >&2
+if ! command -v apt-get >/dev/null || ! command -v dpkg >/dev/null; then
+  echo "There is no apt-get here: put prometheus and promtool, version 2, on PATH. Only tests/alerts needs them." >&2
   exit 0
 fi
 

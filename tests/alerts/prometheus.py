@@ -36,7 +36,7 @@ class Missing(Exception):  # noqa: N818  # it says what is the matter
 
 def binary(name: str) -> str:
     """The path of prometheus or promtool. Raises Missing."""
-    found = shutil.which(name) or shutil.which(name, path=ROOT / "var" / "tools" / "usr" / "bin")
+    found = shutil.which(name, path=ROOT / "var" / "tools" / "usr" / "bin") or shutil.which(name)
     if found is None:
         raise Missing(f"{name} is missing: docker/prometheus/install.sh fetches it, where there is apt")
     return found
@@ -157,10 +157,11 @@ def main() -> int:
     try:
         endpoints = msgspec.json.decode((options.var / "endpoints.json").read_bytes(), type=Endpoints)
     except FileNotFoundError:
-        print("nothing runs here: make up, then again", file=sys.stderr)  # noqa: T201  # it is a command
+        sys.stderr.write("nothing runs here: make up, then again\n")
         return 75
     config = write_configuration(options.var.absolute() / "prometheus", endpoints.metrics)
-    print(f"http://127.0.0.1:{options.port}/alerts")  # noqa: T201
+    sys.stdout.write(f"http://127.0.0.1:{options.port}/alerts\n")
+    sys.stdout.flush()
     return subprocess.run(command(config, options.port), check=False).returncode
 
 

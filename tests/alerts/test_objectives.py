@@ -44,10 +44,10 @@ EVENTS = {
     ),
     "Correctness": (
         {},
-        outcomes('fillstream_audit_runs_total{result="ok"}', 'fillstream_audit_runs_total{result="break"}'),
+        outcomes('fillstream_audit_runs_total{result="clean"}', 'fillstream_audit_runs_total{result="broken"}'),
         0.001,
     ),
-    "Queries": ({}, histogram("fillstream_query_seconds", "2.0", 'result="ok"'), 0.005),
+    "Queries": ({}, histogram("fillstream_query_seconds", "2.0", 'query="canary",result="answered"'), 0.005),
     "VenueAvailability": (
         {"venue": "kraken"},
         outcomes(f'{CALLS}{{venue="kraken",outcome="REJECTED"}}', f'{CALLS}{{venue="kraken",outcome="UNKNOWN"}}'),
