@@ -54,6 +54,7 @@ class Venue:
         self._plain: dict[str, Callable[[], bytes]] = {
             "GET /api/v3/exchangeInfo": _rules,
             "GET /api/v3/time": lambda: b'{"serverTime":%d}' % (time.time_ns() // 1_000_000),
+            "GET /api/v3/account": lambda: b'{"balances":[]}',
             f"GET {ARRIVALS}": self._take_arrivals,
             f"GET {UNDER_WAY}": lambda: b"%d" % self._under_way_max,
         }
