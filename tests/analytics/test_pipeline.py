@@ -8,8 +8,10 @@ from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, TopicP
 from prometheus_client import CollectorRegistry
 
 from analytics import intents, metrics, pipeline
-from analytics.inserts import Failed, Stored
-from analytics.lanes import Batch, Limits
+from analytics.gaps import Gap
+from analytics.inserts import Failed, Stored, Unreadable
+from analytics.lanes import Batch, Limits, Phase
+from analytics.mapping import VERSION
 from analytics.pipeline import Pipeline
 
 TOPIC = "order-events"
@@ -115,12 +117,15 @@ class Clock:
 class Play:
     """A pipeline that owns one partition, with everything around it in the test's hands."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, stands_at: TopicPartition | None = None) -> None:
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, stands_at: TopicPartition | None = None, gap: Gap | None = None
+    ) -> None:
         self.clock, self.inserts, self.registry = Clock(), Inserts(), CollectorRegistry()
         monkeypatch.setattr(pipeline, "time", self.clock)
         monkeypatch.setattr(pipeline, "Consumer", Broker)
         monkeypatch.setattr(pipeline, "SinkMetrics", lambda: metrics.SinkMetrics(self.registry))
-        self.pipeline = Pipeline({}, LIMITS, lambda _metrics: self.inserts)  # type: ignore[arg-type, return-value]
+        accepted = {KEY: gap} if gap else None
+        self.pipeline = Pipeline({}, LIMITS, lambda _metrics: self.inserts, accepted)  # type: ignore[arg-type, return-value]
         self.broker: Broker = self.pipeline._consumer
         if stands_at is not None:
             self.broker.stands_at = stands_at
@@ -143,6 +148,11 @@ class Play:
     def answer(self, error: int | None = None) -> None:
         """The broker's answer to the last commit."""
         self.broker.answer(None if error is None else KafkaError(error), [self.broker.commits[-1]])
+
+    def gauge(self, name: str, **labels: str) -> float | None:
+        """As of the last second."""
+        self.later(1.1)
+        return self.registry.get_sample_value(f"fillstream_sink_{name}", {"topic": TOPIC, "partition": "0", **labels})
 
     @property
     def lane(self) -> Any:
@@ -356,6 +366,71 @@ def test_an_idle_commit_that_failed_is_tried_again(play):
     play.answer(ERRORS._TIMED_OUT)
     play.later(1)
     assert [commit.offset for commit in play.broker.commits] == [4, 4]
+
+
+def test_a_partition_with_a_schema_to_come_waits_and_says_so_once_and_goes_on_by_itself(play, capsys):
+    play.poll(0, 1, 2)
+    play.answer()
+    for number in range(4):
+        play.inserts.asked[number][1].set_result(Unreadable("offset 1: UNKNOWN_SCHEMA_ID"))
+        play.poll()
+        assert play.broker.paused == {KEY}
+        assert play.gauge("unknown_schema") == 1
+        assert play.gauge("paused", reason="schema") == 1
+        play.later(10)
+    assert "".join(capsys.readouterr()).count("schema_not_known") == 1
+    assert len({batch.token for batch, _ in play.inserts.asked}) == 1
+    play.inserts.asked[4][1].set_result(Stored("order_events", 3, 0))
+    play.poll()
+    assert play.broker.paused == set()
+    assert play.gauge("unknown_schema") == 0
+    assert play.gauge("paused", reason="schema") == 0
+
+
+def unfinished(version: int) -> TopicPartition:
+    records = [pipeline.Record(n, 1_000, b"k", b"v") for n in range(3)]
+    intent = intents.Intent(0, 2, 3, intents.digest_of(records), version)
+    return TopicPartition(TOPIC, 0, 0, intents.metadata_of(intent))
+
+
+def test_a_batch_of_another_version_of_the_mapping_is_finished_by_nobody_but_that(monkeypatch, capsys):
+    play = Play(monkeypatch, unfinished(VERSION + 1))
+    play.poll(0, 1, 2, 3, end=4)
+    play.later(5)
+    assert (play.inserts.asked, play.broker.commits) == ([], [])
+    assert play.broker.paused == {KEY}
+    assert play.lane.phase is Phase.STOPPED
+    assert play.gauge("stopped") == 1
+    assert play.gauge("paused", reason="version") == 1
+    assert play.gauge("retention_gap") == 0
+    assert f"under version {VERSION + 1} of the mapping" in "".join(capsys.readouterr())
+
+
+def test_lost_records_stop_their_partition_and_the_log_says_how_to_go_on(play, capsys):
+    play.poll(0, 1, 2)
+    play.answer()
+    play.inserts.asked[0][1].set_result(Stored("order_events", 3, 0))
+    play.poll()
+    play.pipeline._take([Message(3, KafkaError(ERRORS._AUTO_OFFSET_RESET))])
+    assert play.broker.paused == {KEY}
+    assert play.gauge("retention_gap") == 1
+    assert play.gauge("stopped") == 1
+    assert f"--accept-gap {TOPIC}:0:3:TO" in "".join(capsys.readouterr())
+
+
+@pytest.mark.parametrize("stands_at", [TopicPartition(TOPIC, 0, 0), unfinished(VERSION)])
+def test_behind_an_accepted_gap_it_goes_on_without_the_unfinished_batch(monkeypatch, stands_at):
+    play = Play(monkeypatch, stands_at, Gap(TOPIC, 0, 0, 5))
+    assert [p.offset for p in play.broker.assigned] == [5]
+    play.poll(5, 6, 7)
+    play.answer()
+    (batch, _), = play.inserts.asked  # fmt: skip
+    assert (batch.intent.first, batch.replayed) == (5, False)
+
+
+def test_a_gap_that_begins_elsewhere_is_not_the_accepted_one(monkeypatch):
+    play = Play(monkeypatch, TopicPartition(TOPIC, 0, 2), Gap(TOPIC, 0, 0, 5))
+    assert [p.offset for p in play.broker.assigned] == [2]
 
 
 def test_a_fatal_error_ends_the_pipeline(play):
