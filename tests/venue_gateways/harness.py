@@ -207,7 +207,7 @@ class Rig:
     def placed(self) -> list[str]:
         return [str(entry["client_order_id"]) for entry in self.journal("order_accepted")]
 
-    def order_by_hand(self, client_order_id: str, method: str = "POST") -> None:
+    def order_by_hand(self, client_order_id: str, method: str = "POST", *, price: str = "20000") -> None:
         """Somebody places, or cancels, an order on the same account without us."""
         key, secret = (
             self.simulator.credentials.read_text().split(f'{name} = "')[1].split('"')[0] for name in ("key", "secret")
@@ -215,7 +215,7 @@ class Rig:
         parameters = [("symbol", "BTCUSD"), ("timestamp", str(now_us() // 1000))]
         if method == "POST":
             parameters += [("side", "BUY"), ("type", "LIMIT"), ("timeInForce", "GTC"), ("quantity", "0.001")]
-            parameters += [("price", "20000"), ("newClientOrderId", client_order_id)]
+            parameters += [("price", price), ("newClientOrderId", client_order_id)]
         else:
             parameters.append(("origClientOrderId", client_order_id))
         query = signed_query(parameters, HmacSigner(secret))

@@ -8,17 +8,21 @@ from typing import Any
 
 import pytest
 import structlog
+from confluent_kafka import Consumer, KafkaError, TopicPartition
 from prometheus_client import REGISTRY
 
 from domain import ids, money
 from domain.breaker import Breaker
-from domain.messages import Message, OrderType, Side
+from domain.messages import Message, OrderType, ReportKind, Side
 from domain.observations import Quote, VenueBalance
 from domain.throttle import Charge, Priority, Throttle
+from runtime import kafka
 from runtime.settings import Settings
-from schemas import topics
+from schemas import codec, topics
 from schemas.topics import Topic
 from tests.venue_gateways.binance.examples import order
+from tests.venue_gateways.harness import PARTITIONS, Rig
+from tests.venue_gateways.harness import until as eventually
 from tests.venue_gateways.scripted import ScriptedTransport, make_caller, reply
 from venue_gateways import venues
 from venue_gateways.calls import Caller
@@ -173,6 +177,45 @@ async def test_only_the_owner_of_the_first_partition_observes_and_whoever_loses_
         desk.balance("BTC").free += money.ONE
         await until(lambda: bool(desk.differences()))
         assert set(desk.differences().values()) == {0}
+
+
+# ── a whole gateway ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def observations(rig: Rig, topic: Topic) -> list[Any]:
+    """All that Kafka has of *rig*'s venue."""
+    reader = Consumer(kafka.consumer(rig.settings, f"test-{topic.name}-{rig.name}", enable_partition_eof=True))
+    reader.assign([TopicPartition(topic.name, partition, 0) for partition in range(PARTITIONS)])
+    found, ends = [], 0
+    while ends < PARTITIONS:
+        for message in reader.consume(500, 0.2):
+            if message.error() is not None:
+                assert message.error().code() == KafkaError._PARTITION_EOF
+                ends += 1
+            else:
+                found.append(codec.decode(message.value(), topic.value))
+    reader.close()
+    return [observation for observation in found if observation.venue == rig.name]
+
+
+def test_kafka_is_told_of_what_a_gateway_sees_and_somebody_s_own_trade_is_a_difference(rig):
+    made = rig()
+    made.start_gateway(quotes_every_s="0.2", balances_every_s="0.2")
+    difference = f'fillstream_venue_balance_difference{{account="",asset="BTC",venue="{made.name}"}}'
+    compared = f'fillstream_venue_balances_compared_timestamp_seconds{{venue="{made.name}"}}'
+    eventually(lambda: "venue_ready" in made.log() and made.metric(compared) > 0, 30, "balances to be compared")
+    made.send(made.place("ours", price=None, order_type=OrderType.MARKET))
+    made.expect("ours", ReportKind.FILL)
+    first = made.metric(compared)
+    eventually(lambda: made.metric(compared) > first + 1, 30, "balances to be compared some times more")
+    assert made.metric(difference) == 0
+    made.order_by_hand("by-hand", price="90000")
+    eventually(lambda: made.metric(difference) > 0, 30, lambda: f"the difference\n{made.log()[-2000:]}")
+    assert "venue_balance_differs" in made.log()
+    assert {quote.symbol for quote in observations(made, topics.QUOTES)} >= {"BTC-USD", "ETH-USD"}
+    balances = observations(made, topics.VENUE_BALANCES)
+    assert {"BTC", "USD"} <= {balance.asset for balance in balances}
+    assert made.dead_letters() == []
 
 
 # ── what it may cost ────────────────────────────────────────────────────────────────────────────────────────────────
