@@ -1,12 +1,19 @@
 """Subcommands for those who look after a running system."""
 
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from runtime.commands import running
+from runtime.dlq.selection import instant_us
 
 commands = typer.Typer()
+
+
+def _instant(text: str) -> int:
+    return instant_us(text, datetime.now(UTC))
 
 
 @commands.command()
@@ -52,3 +59,22 @@ def audit(
     row differs.
     """
     running.run("audit", partition=partition, differences=differences, from_start=from_start)
+
+
+@commands.command()
+def report(
+    from_us: Annotated[
+        int | None, typer.Option("--from", parser=_instant, metavar="TIME", help="ISO 8601, or like 90m, 2h, 7d ago.")
+    ] = None,
+    to_us: Annotated[
+        int | None,
+        typer.Option("--to", parser=_instant, metavar="TIME", help="The same; the last record unless given."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="The page; var/report/index.html unless given.")] = None,
+    show: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
+) -> None:
+    """Make one page of HTML of the dashboards: pipeline, venues, execution, money, as ClickHouse has them.
+
+    Of the last day of which anything is stored, unless told otherwise. Exits with 1 if a question had no answer.
+    """
+    running.run("report", from_us=from_us, to_us=to_us, out=out, show=show)

@@ -37,6 +37,7 @@ ENTRIES: Final = {
     "dlq show": "runtime.dlq.show",
     "dlq replay": "runtime.dlq.replay",
     "audit": "agents.audit",
+    "report": "analytics.report.command",
     "venue list": "venue_gateways.debugging.listing",
     "venue sign": "venue_gateways.debugging.sign",
     "venue request": "venue_gateways.debugging.request",
@@ -49,15 +50,15 @@ ROLES: Final = {
     "worker": "worker",
     "gateway": "gateway-{venue}",
     "sink": "sink",
+    "probe": "probe",
     "topics": "",
     "acls": "",
-    "probe": "probe",
     "dlq list": "",
     "dlq show": "",
     "dlq replay": "",
     "audit": "",
-    "reconcile": "",
     "doctor": "",
+    "reconcile": "",
 }
 
 

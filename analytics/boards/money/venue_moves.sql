@@ -1,0 +1,14 @@
+-- From one look at a venue's balances to the next: did as much come in there as the ledger says?
+SELECT
+    venue,
+    account,
+    asset,
+    count() AS looks,
+    countIf(abs(m.difference) > m.in_motion) AS looks_that_differ,
+    sum(m.venue_moved) AS moved_there,
+    sum(m.ledger_moved) AS moved_here,
+    moved_there - moved_here AS difference
+FROM venue_balance_moves(since = $__fromTime, until = $__toTime) AS m
+GROUP BY venue, account, asset
+ORDER BY looks_that_differ DESC, venue, account, asset
+LIMIT 100;

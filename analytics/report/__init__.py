@@ -1,0 +1,1 @@
+"""``fillstream report``: the dashboards as one page of HTML, for people without Grafana."""
