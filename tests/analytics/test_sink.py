@@ -121,21 +121,6 @@ def assert_exact(stage: Stage, count: int) -> None:
     ]
 
 
-def kill_under_load(stage: Stage, kills: int) -> int:
-    """Kill the sink again and again while records come in; returns how many came, once all are read."""
-    with load(stage) as sent:
-        sink = stage.sink()
-        eventually(lambda: stage.stored("order_events") > 0)
-        for _ in range(kills):
-            time.sleep(0.3)
-            sink.kill()
-            before = sent[0]
-            sink = stage.sink()
-            eventually(lambda before=before: stage.stored("order_events") > before)
-    stage.drained()
-    return sent[0]
-
-
 # ── exactly once ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -146,26 +131,6 @@ def bare(stage: Stage) -> Stage:
     for table in TABLES_OF_SUMS:
         stage.writer.command(f"SYSTEM STOP MERGES {stage.settings.clickhouse_database}.{table}")
     return stage
-
-
-def test_killed_under_load_it_stores_every_record_once(bare):
-    stage = bare
-    assert_exact(stage, kill_under_load(stage, kills=3))
-    assert any("intent_replayed" in sink.log() for sink in stage.sinks)
-
-
-def test_the_same_without_memory_of_tokens_stores_records_twice(bare):
-    """The control: without it, the test above could pass for the wrong reason."""
-    stage = bare
-    for table in TABLES_OF_SUMS:
-        stage.writer.command(
-            f"ALTER TABLE {table} MODIFY SETTING non_replicated_deduplication_window = 0",
-            settings={"database": stage.settings.clickhouse_database},
-        )
-    count = kill_under_load(stage, kills=2)
-    assert stage.value("SELECT count() FROM order_events") > count
-    assert stage.value("SELECT uniqExact(_partition, _offset) FROM order_events") == count
-    assert stage.value("SELECT sum(postings) FROM ledger_totals") > 2 * count
 
 
 def test_a_batch_whose_fate_is_unknown_is_written_again_with_its_bounds(stage):

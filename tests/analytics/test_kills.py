@@ -1,0 +1,51 @@
+"""The sink killed under load, again and again: every table and every roll-up exact. And the control."""
+
+import time
+from random import Random
+
+import pytest
+
+from tests.analytics.stage import Stage, eventually
+from tests.analytics.traffic import Traffic
+
+SEED = 20
+
+
+@pytest.fixture
+def traffic(stage: Stage) -> Traffic:
+    flowing = Traffic(stage)
+    flowing.hold_merges()
+    return flowing
+
+
+def kill_under_load(stage: Stage, traffic: Traffic, kills: int) -> None:
+    """Kill the sink at any moment of its work while records come in; then let it come to the end of them."""
+    moments = Random(SEED)
+    with traffic.flowing():
+        for _ in range(kills):
+            before = stage.stored("order_events")
+            sink = stage.sink()
+            eventually(lambda before=before: stage.stored("order_events") > before)
+            time.sleep(moments.uniform(0.0, 0.6))
+            assert sink.alive, sink.log()
+            sink.kill()
+    stage.sink()
+    stage.drained(120)
+
+
+@pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.long)])
+def test_killed_under_load_it_stores_every_record_once(stage, traffic, kills):
+    kill_under_load(stage, traffic, kills)
+    assert traffic.differences() == []
+    assert stage.stored("order_events") > 20 * kills
+    assert any("intent_replayed" in sink.log() for sink in stage.sinks)
+
+
+@pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.long)])
+def test_the_same_where_tokens_are_forgotten_stores_records_twice(stage, traffic, kills):
+    """The control: without it, the test above could pass for the wrong reason."""
+    traffic.forget_tokens()
+    kill_under_load(stage, traffic, kills)
+    differences = traffic.differences()
+    assert {"order_events_1m", "ledger_totals"} & set(differences), "a roll-up counts twice"
+    assert {"order_events", "ledger_entries", "venue_reports"} & set(differences), "a raw table has rows twice"
