@@ -23,6 +23,7 @@ WHOLE_SYSTEM: Final = (
     "tests/soak/",
     "tests/benchmarks/",
     "tests/mutants/",
+    "tests/observation/doctor/test_broken_setups.py",
     "tests/runtime/test_supervisor.py",
     "tests/test_readme.py",
 )

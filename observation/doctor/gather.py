@@ -7,16 +7,15 @@ from typing import Final
 
 import httpx
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 from prometheus_client.parser import text_string_to_metric_families
 
 from observation import budget
-from observation.doctor import clickhouse, places, venue
+from observation.doctor import clickhouse, places, venue, version
 from observation.doctor.facts import Broker, Facts, Process, TopicFault
 from observation.doctor.places import Places
 from observation.lags import GroupLag, Lags
 from observation.offsets import Offsets
-from runtime import kafka, topics
+from runtime import topics
 from runtime.exits import Unavailable
 from runtime.settings import Settings
 from schemas import topics as catalog
@@ -25,7 +24,6 @@ from schemas import topics as catalog
 LOOKS: Final = 3
 _CLIENT_ID: Final = "fillstream-doctor"
 _SCRAPE_WITHIN_S: Final = 3.0
-_VERSION_WITHIN_S: Final = 5.0
 
 
 def gather(settings: Settings, seconds: float) -> Facts:
@@ -50,19 +48,21 @@ def gather(settings: Settings, seconds: float) -> Facts:
 # ── Kafka ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _kafka(found: Places, seconds: float) -> tuple[Broker, tuple[TopicFault, ...] | None, tuple[GroupLag, ...] | None]:
-    settings = found.settings
+def _kafka(
+    reached: Places, seconds: float
+) -> tuple[Broker, tuple[TopicFault, ...] | None, tuple[GroupLag, ...] | None]:
+    settings = reached.settings
     offsets = Offsets(settings, _CLIENT_ID)
     try:
         existing = offsets.partitions()
-        version = _version(settings)
-        faults = tuple(_faults(settings, existing, found.venues))
+        faults = tuple(_faults(settings, existing, reached.venues))
         groups = _groups(settings, offsets, seconds)
     except (KafkaException, Unavailable) as error:
         return Broker(address=settings.bootstrap_servers, answers=False, detail=_short(error)), None, None
     finally:
         offsets.close()
-    return Broker(address=settings.bootstrap_servers, answers=True, version=version), faults, groups
+    found = Broker(address=settings.bootstrap_servers, answers=True, version=version.of(settings))
+    return found, faults, groups
 
 
 def _groups(settings: Settings, offsets: Offsets, seconds: float) -> tuple[GroupLag, ...]:
@@ -77,19 +77,6 @@ def _groups(settings: Settings, offsets: Offsets, seconds: float) -> tuple[Group
 def _faults(settings: Settings, existing: Mapping[str, int], venues: Mapping[str, Settings]) -> Iterator[TopicFault]:
     for each in topics.check(settings, catalog.every(tuple(venues))):
         yield TopicFault(topic=each.topic, missing=each.topic not in existing, what=each.what, mend=each.mend)
-
-
-def _version(settings: Settings) -> str | None:
-    """Of the features that brokers have agreed on, which is all they tell by a protocol that this client speaks."""
-    admin = AdminClient(kafka.client(settings, client_id=_CLIENT_ID) | {"log_level": 0})
-    try:
-        node = next(iter(admin.list_topics(timeout=_VERSION_WITHIN_S).brokers), 0)
-        asked = ConfigResource(ResourceType.BROKER, str(node))
-        config = admin.describe_configs([asked], request_timeout=_VERSION_WITHIN_S)[asked].result(_VERSION_WITHIN_S)
-    except KafkaException:
-        return None
-    entry = config.get("inter.broker.protocol.version")
-    return None if entry is None else str(entry.value).partition("-")[0]
 
 
 def _short(error: Exception) -> str:

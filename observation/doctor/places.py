@@ -50,14 +50,16 @@ def url_of(venue: str, settings: Settings) -> str | None:
 
 
 def _running_here(settings: Settings) -> Endpoints | None:
-    """What runs under ``var``, if nobody has set another broker."""
+    """What runs under ``var``, unless somebody has set another broker than its own."""
     file = settings.var / "endpoints.json"
-    if "bootstrap_servers" in settings.model_fields_set or not file.exists():
+    if not file.exists():
         return None
     try:
-        return msgspec.json.decode(file.read_bytes(), type=Endpoints)
+        here = msgspec.json.decode(file.read_bytes(), type=Endpoints)
     except msgspec.DecodeError as error:
         raise SettingsError(f"{file} can't be read ({error}): is it of another version?") from error
+    another = "bootstrap_servers" in settings.model_fields_set and settings.bootstrap_servers != here.bootstrap
+    return None if another else here
 
 
 def _venue(here: Endpoints | None, venue: str) -> dict[str, Any]:
