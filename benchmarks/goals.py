@@ -13,6 +13,7 @@ Figures = Mapping[tuple[str, str], Result]
 _OURS: Final = ("W1", "fillstream-1")
 _OUR_TWO: Final = ("W1", "fillstream-2")
 _KAFKA_STREAMS: Final = ("W1", "kafka-streams-1")
+_GATEWAY: Final = ("gateway", "placements, hundreds under way")
 
 
 class Goal(msgspec.Struct, frozen=True, kw_only=True):
@@ -164,4 +165,11 @@ GOALS: Final[Sequence[Goal]] = (
         unit=" KiB",
         measured=_plain("kib_per_open_order", ("memory", "open orders")),
     ),
+    Goal(
+        what="one gateway, hundreds of calls under way, placements per second",
+        bound=1_500,
+        at_least=True,
+        measured=_plain("rate", _GATEWAY),
+    ),
+    Goal(what="… calls under way at one time", bound=400, at_least=True, measured=_plain("under_way_max", _GATEWAY)),
 )
