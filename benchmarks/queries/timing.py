@@ -54,7 +54,7 @@ def questions(until_s: int) -> Iterator[Question]:
             if isinstance(panel, StoredPanel):
                 for span, (seconds, interval_s) in SPANS.items():
                     statement = expanded(panel.statement, Span(until_s - seconds, until_s, interval_s))
-                    yield Question(panel.file.removesuffix(".sql"), statement, span, is_panel=True)
+                    yield Question(panel.file.removesuffix(".sql"), statement, span, is_panel=not panel.report_only)
     since, until = (datetime.fromtimestamp(at_s, UTC).strftime("%F %T") for at_s in (until_s - 86_400, until_s))
     folder = resources.files("analytics").joinpath("queries")
     for file in sorted(folder.iterdir(), key=lambda entry: entry.name):
