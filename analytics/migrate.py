@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import resources
 from typing import Any, Final
 
@@ -33,6 +33,15 @@ SETTINGS non_replicated_deduplication_window = 1000
 COMMENT 'Grain: one row an applied migration.'
 """
 
+#: How tables differ that a cluster keeps on every replica. Their tokens must outlive a sink that was down for days.
+_REPLICATED: Final = (
+    (re.compile(r"\bENGINE = (\w*MergeTree)\b"), r"ENGINE = Replicated\1"),
+    (
+        re.compile(r"\bnon_replicated_deduplication_window = (\d+)"),
+        r"replicated_deduplication_window = \1, replicated_deduplication_window_seconds = 604800",
+    ),
+)
+
 log = structlog.get_logger()
 
 
@@ -62,7 +71,11 @@ def main(settings: Settings, *, dry_run: bool) -> int:
     database = settings.clickhouse_database
     try:
         client = connect(settings, timeout_s=_TIMEOUT_S)
-        done = missing(client, database) if dry_run else migrate(client, database)
+        done = (
+            missing(client, database)
+            if dry_run
+            else migrate(client, database, replicated=settings.clickhouse_replicated)
+        )
     except OperationalError as error:
         raise unanswered(settings, error) from error
     except (DatabaseError, MigrationError) as error:
@@ -131,17 +144,21 @@ def missing(client: Any, database: str, migrations: Iterable[Migration] | None =
     return pending(tuple(migrations) if migrations is not None else load(), applied)
 
 
-def migrate(client: Any, database: str, migrations: Iterable[Migration] | None = None) -> tuple[Migration, ...]:
+def migrate(
+    client: Any, database: str, migrations: Iterable[Migration] | None = None, *, replicated: bool = False
+) -> tuple[Migration, ...]:
     """Bring *database* up to date, and return what that took. Raises MigrationError, ClickHouseError.
 
     Two programs may do so at the same time: statements and records of the same migration repeat without effect.
     """
+    adapted = for_cluster if replicated else str
     todo = missing(client, database, migrations)
     name = {"database": database}
-    client.command("CREATE DATABASE IF NOT EXISTS {database:Identifier} ENGINE = Atomic", parameters=name)
-    client.command(_RECORDS, parameters=name)
+    engine = f"Replicated('/clickhouse/databases/{database}', '{{shard}}', '{{replica}}')" if replicated else "Atomic"
+    client.command(f"CREATE DATABASE IF NOT EXISTS {{database:Identifier}} ENGINE = {engine}", parameters=name)
+    client.command(adapted(_RECORDS), parameters=name)
     for migration in todo:
-        _apply(client, database, migration)
+        _apply(client, database, migration, adapted)
         client.insert(
             "migrations",
             [[migration.number, migration.name, migration.checksum]],
@@ -153,11 +170,18 @@ def migrate(client: Any, database: str, migrations: Iterable[Migration] | None =
     return todo
 
 
-def _apply(client: Any, database: str, migration: Migration) -> None:
+def for_cluster(statement: str) -> str:
+    """*statement* for tables that a cluster keeps on every replica."""
+    for pattern, replacement in _REPLICATED:
+        statement = pattern.sub(replacement, statement)
+    return statement
+
+
+def _apply(client: Any, database: str, migration: Migration, adapted: Callable[[str], str]) -> None:
     count = len(migration.statements)
     for number, statement in enumerate(migration.statements, 1):
         try:
-            client.command(statement, settings={"database": database})
+            client.command(adapted(statement), settings={"database": database})
         except DatabaseError as error:
             where = f"migration {migration.number} ({migration.name}), statement {number} of {count}"
             raise StatementError(f"{where}: {error}") from error

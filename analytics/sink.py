@@ -110,7 +110,7 @@ def _connected(settings: Settings, stop: StopRequest) -> Any | None:
     while not stop.requested:
         try:
             client = connect(settings)
-            migrate(client, settings.clickhouse_database)
+            migrate(client, settings.clickhouse_database, replicated=settings.clickhouse_replicated)
         except ClickHouseError as error:
             if settings.clickhouse_password is not None and _AUTHENTICATION_FAILED in str(error):
                 raise SettingsError(

@@ -129,6 +129,9 @@ class Settings(BaseSettings):
     clickhouse_users: Path | None = Field(
         None, description="TOML file of who may read the embedded ClickHouse, and how much; anybody unless set"
     )
+    clickhouse_replicated: bool = Field(
+        False, description="make database and tables Replicated ones, for a cluster; before the first migration"
+    )
     sink_id: str = Field("sink-0", description="static member of the sink's group")
     sink_batch_rows_max: int = Field(10_000, ge=1)
     sink_batch_wait_ms: int = Field(1_000, ge=1)

@@ -15,9 +15,9 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from analytics.embedded.access import READER
-from analytics.embedded.errors import ClickHouseError, bad_argument, not_implemented
+from analytics.embedded.errors import bad_argument, not_implemented
 
-#: Parameters of the protocol itself.
+#: Parameters of the protocol itself. Sessions are not kept: a statement's settings and temporary tables end with it.
 _TRANSPORT: Final = frozenset(
     {
         *("buffer_size", "client_protocol_version", "close_session", "compress", "database", "decompress"),
@@ -32,16 +32,6 @@ _TOKEN: Final = re.compile(
 )
 _SKIPPED: Final = (b"--", b"/*")
 _STATEMENT_BYTES_MAX: Final = 64 << 10
-_SESSION_TIMEOUT_S: Final = 60.0
-_SESSION_TIMEOUT_S_MAX: Final = 3_600.0
-
-
-class SessionName(msgspec.Struct, frozen=True):
-    """Which session a statement belongs to; it ends *timeout_s* after its last one."""
-
-    name: str
-    timeout_s: float = _SESSION_TIMEOUT_S
-    must_exist: bool = False
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -60,7 +50,6 @@ class Request(msgspec.Struct, frozen=True):
     content_type: str
     revision: int = 0
     wait_end_of_query: bool = False
-    session: SessionName | None = None
 
 
 class Insert(msgspec.Struct, frozen=True):
@@ -90,9 +79,8 @@ def parse(query_string: bytes, headers: Mapping[str, str]) -> Request:
         accept_encoding=headers.get("accept-encoding", ""),
         content_encoding=headers.get("content-encoding", ""),
         content_type=headers.get("content-type", ""),
-        revision=int(_number(url, "client_protocol_version", 0)),
+        revision=_revision(url.get("client_protocol_version") or "0"),
         wait_end_of_query=url.get("wait_end_of_query", "0") not in {"", "0", "false"},
-        session=_session(url),
     )
 
 
@@ -151,22 +139,11 @@ def _rows(rest: bytes) -> bytes:
     return rest[1:] if rest[:1] == b"\n" else rest
 
 
-def _session(url: Mapping[str, str]) -> SessionName | None:
-    if not url.get("session_id"):
-        return None
-    timeout_s = _number(url, "session_timeout", _SESSION_TIMEOUT_S)
-    if not 0 < timeout_s <= _SESSION_TIMEOUT_S_MAX:
-        raise ClickHouseError.of(
-            374, "INVALID_SESSION_TIMEOUT", f"session_timeout must be at most {_SESSION_TIMEOUT_S_MAX:.0f} s."
-        )
-    return SessionName(url["session_id"], timeout_s, url.get("session_check", "0") == "1")
-
-
-def _number(url: Mapping[str, str], name: str, default: float) -> float:
+def _revision(text: str) -> int:
     try:
-        return float(url.get(name) or default)
+        return int(text)
     except ValueError:
-        raise bad_argument(f"{name} must be a number, not {url[name]!r}.") from None
+        raise bad_argument(f"client_protocol_version must be a whole number, not {text!r}.") from None
 
 
 def _credentials(url: Mapping[str, str], headers: Mapping[str, str]) -> tuple[str, str]:

@@ -8,7 +8,7 @@ from clickhouse_connect.driver.exceptions import DatabaseError
 
 from analytics import migrate as commanded
 from analytics import status
-from analytics.migrate import Migration, MigrationError, StatementError, load, migrate, ordered, pending
+from analytics.migrate import Migration, MigrationError, StatementError, for_cluster, load, migrate, ordered, pending
 from runtime.exits import CheckFailed, Unavailable
 from runtime.process import free_port
 from runtime.settings import Settings
@@ -104,6 +104,16 @@ def test_a_changed_migration_stops_before_anything_is_applied(client, database):
     with pytest.raises(MigrationError, match="has changed"):
         migrate(client, database, [a_migration(1, "SELECT 2"), create])
     assert client.command(f"EXISTS TABLE {database}.a") == 0
+
+
+def test_a_clusters_tables_are_replicated_and_remember_tokens_for_a_week(client):
+    for migration in load():
+        for statement in map(for_cluster, migration.statements):
+            assert not re.search(r"ENGINE = (?!Replicated)\w*MergeTree", statement)
+            assert "non_replicated" not in statement
+            if "ENGINE = " in statement:
+                assert "replicated_deduplication_window_seconds = 604800" in statement
+            client.query("SELECT formatQuerySingleLine({s:String})", parameters={"s": statement})  # it can be parsed
 
 
 # ── what the schema promises ────────────────────────────────────────────────────────────────────────────────────────
