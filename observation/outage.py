@@ -59,7 +59,7 @@ class Loop(threading.Thread):
     def _failed(self, error: Exception) -> float:
         self._failures += 1
         if self._failures == 1:
-            log.warning("probe_interrupted", part=self.name, detail=str(error))
+            log.warning("probe_interrupted", part=self.name, detail=str(error) or "nothing in time")
         return wait_s(self._failures, self._every_s)
 
     def _went_well(self) -> None:

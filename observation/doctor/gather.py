@@ -15,8 +15,8 @@ from observation.doctor.facts import Broker, Facts, Process, TopicFault
 from observation.doctor.places import Places
 from observation.lags import GroupLag, Lags
 from observation.offsets import Offsets
+from observation.outage import PASSING
 from runtime import topics
-from runtime.exits import Unavailable
 from runtime.settings import Settings
 from schemas import topics as catalog
 
@@ -57,7 +57,7 @@ def _kafka(
         existing = offsets.partitions()
         faults = tuple(_faults(settings, existing, reached.venues))
         groups = _groups(settings, offsets, seconds)
-    except (KafkaException, Unavailable) as error:
+    except PASSING as error:
         return Broker(address=settings.bootstrap_servers, answers=False, detail=_short(error)), None, None
     finally:
         offsets.close()
@@ -80,8 +80,8 @@ def _faults(settings: Settings, existing: Mapping[str, int], venues: Mapping[str
 
 
 def _short(error: Exception) -> str:
-    first = error.args[0]
-    return str(first.str() if hasattr(first, "str") else first)
+    said = error.args[0].str() if isinstance(error, KafkaException) else str(error)
+    return said or "nothing in time"
 
 
 # ── processes ───────────────────────────────────────────────────────────────────────────────────────────────────────
