@@ -54,8 +54,13 @@ class Application:
         self._threads = {role: ThreadPoolExecutor(count, role.lower()) for role, count in _THREADS.items()}
         self._enders = ThreadPoolExecutor(1, "end")
         self._pending = dict.fromkeys(Role, 0)
+        self._tickets: set[Ticket] = set()
 
     def close(self) -> None:
+        """End what is being read, and wait for what is being written."""
+        for ticket in tuple(self._tickets):
+            if not ticket.ended.is_set():
+                self._engine.end(ticket)
         for threads in (*self._threads.values(), self._enders):
             threads.shutdown()
 
@@ -92,12 +97,15 @@ class Application:
             raise too_many()
         self._pending[role] += 1
         ticket = Ticket()
+        self._tickets.add(ticket)
         watch = asyncio.create_task(self._end_if_gone(receive, ticket))
         try:
             loop = asyncio.get_running_loop()
             answer, body = await loop.run_in_executor(self._threads[role], self._execute, call, delivery, ticket)
         finally:
             self._pending[role] -= 1
+            if ticket.ended.is_set():  # else its thread outlives this task: see close
+                self._tickets.discard(ticket)
             watch.cancel()
             with suppress(asyncio.CancelledError):
                 await watch
