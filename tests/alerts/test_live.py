@@ -1,28 +1,69 @@
 """With a real Prometheus: who is told, and when it ends."""
 
+import time
 from pathlib import Path
 
 import prometheus_client
 import pytest
+from prometheus_client import CollectorRegistry, Gauge
 
 from runtime import process
 from tests.alerts import live, prometheus
-from tests.alerts.prometheus import job_of, wait_for
+from tests.alerts.prometheus import job_of
 
 
-def test_an_alert_fires_for_a_process_that_is_gone_and_ends_when_it_is_back(tmp_path):
-    port = process.free_port()
-    with prometheus.running(tmp_path, {"sink": f"http://127.0.0.1:{port}/metrics"}, divisor=60) as server:
-        wait_for(lambda: "ServiceDown" in names(server), "ServiceDown to fire", within_s=30)
-        httpd, thread = prometheus_client.start_http_server(port, "127.0.0.1", prometheus_client.CollectorRegistry())
-        wait_for(lambda: "ServiceDown" not in names(server), "ServiceDown to end", within_s=30)
-        httpd.shutdown()
-        httpd.server_close()
-        thread.join()
+class Process:
+    """What of a process Prometheus sees."""
+
+    def __init__(self):
+        self.registry = CollectorRegistry()
+        self.port = process.free_port()
+
+    def start(self):
+        self._server, self._thread = prometheus_client.start_http_server(self.port, "127.0.0.1", self.registry)
+
+    def stop(self):
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
 
 
-def names(server):
-    return {alert["labels"]["alertname"] for alert in server.firing()}
+@pytest.fixture
+def processes():
+    running = {name: Process() for name in ("worker-0", "sink", "probe")}
+    for each in running.values():
+        each.start()
+    yield running
+    for each in running.values():
+        each.stop()
+
+
+def test_who_is_told_is_seen_and_who_should_not_have_been_is_named(processes, tmp_path, capsys):
+    registry = processes["probe"].registry
+    Gauge("fillstream_lag_collected_timestamp_seconds", "-", registry=registry).set_function(time.time)
+    Gauge("fillstream_canary_age_seconds", "-", registry=registry)
+    imbalance = Gauge("fillstream_ledger_imbalance", "-", registry=registry)
+
+    def begin(_running):
+        processes["sink"].stop()
+        imbalance.set(1)
+
+    def end(_running):
+        processes["sink"].start()
+        imbalance.set(0)
+
+    must = frozenset({live.page("ServiceDown", "sink"), live.ticket("ProcessDown", "sink")})
+    fault = live.Fault("the sink is gone", "sink", begin, end, must=must, may=frozenset())
+    urls = {name: f"http://127.0.0.1:{each.port}/metrics" for name, each in processes.items()}
+
+    with prometheus.running(tmp_path, urls, divisor=60) as server:
+        live.wait_for(lambda: len(server.query("up == 1")) == len(urls), "all to be seen", within_s=30)
+        wrong = live.tried(fault, None, server)
+
+    assert wrong == ["the sink is gone: LedgerImbalance(probe) must not page"]
+    told = capsys.readouterr().out
+    assert "ServiceDown(sink)" in told
+    assert "ProcessDown(sink)" in told
 
 
 @pytest.mark.parametrize(
