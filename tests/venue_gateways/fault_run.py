@@ -18,6 +18,7 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 from rich.table import Table
+from typing_extensions import override
 
 from domain import ids, money
 from domain.decision import SECOND_US, Policy
@@ -69,6 +70,7 @@ class Telling(Loop):
         self._tell = tell
         self._told_s = time.monotonic()
 
+    @override
     def turn(self) -> None:
         super().turn()
         if time.monotonic() - self._told_s > _TELL_INTERVAL_S:

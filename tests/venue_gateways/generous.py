@@ -10,10 +10,9 @@ _TIMES = 10
 
 def counters() -> None:
     """Make them so in this process."""
-    for table in (ours._REST, ours._TRADING):
-        table.update({tier: (most * _TIMES, decay * _TIMES) for tier, (most, decay) in table.items()})
-    for table in (theirs.CALLS, theirs.ORDERS):
-        for tier, allowance in table.items():
-            table[tier] = replace(
-                allowance, threshold=allowance.threshold * _TIMES, decay_per_s=allowance.decay_per_s * _TIMES
-            )
+    for believed in (ours._REST, ours._TRADING):
+        believed.update({tier: (most * _TIMES, decay * _TIMES) for tier, (most, decay) in believed.items()})
+    for kept in (theirs.CALLS, theirs.ORDERS):
+        for tier, allowed in kept.items():
+            more = {"threshold": allowed.threshold * _TIMES, "decay_per_s": allowed.decay_per_s * _TIMES}
+            kept[tier] = replace(allowed, **more)
