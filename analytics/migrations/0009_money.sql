@@ -229,7 +229,9 @@ SELECT
     total - previous_total AS venue_moved,
     booked_until - previous_booked AS ledger_moved,
     venue_moved - ledger_moved AS difference,
-    motion + previous_motion AS in_motion
+    previous_motion AS motion_before,
+    motion AS motion_now,
+    motion_before + motion_now AS in_motion
 FROM
 (
     SELECT

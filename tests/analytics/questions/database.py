@@ -36,10 +36,19 @@ class Database:
                 settings = {**SETTINGS, "insert_deduplication_token": token}
                 self._client.insert_arrow(rows.table, rows.stored, settings=settings)
 
+    def stop_merging(self) -> None:
+        """Keep parts as they are inserted, so that what is stored twice stays there twice."""
+        for table in self._tables():
+            self._client.command(f"SYSTEM STOP MERGES {table}")
+
     def merge(self) -> None:
+        for table in self._tables():
+            self._client.command(f"SYSTEM START MERGES {table}")
+            self._client.command(f"OPTIMIZE TABLE {table} FINAL")
+
+    def _tables(self) -> list[str]:
         tables = "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine LIKE '%MergeTree'"
-        for row in self.rows(tables):
-            self._client.command(f"OPTIMIZE TABLE {row['name']} FINAL")
+        return [f"{self._name}.{row['name']}" for row in self.rows(tables)]
 
     def rows(self, query: str, **parameters: Any) -> list[dict[str, Any]]:
         return list(self._client.query(query, parameters=parameters).named_results())

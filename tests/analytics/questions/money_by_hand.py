@@ -170,7 +170,8 @@ def venue_moves(season: Season, period: tuple[int, int]) -> list[Row]:
                     "venue_moved": decimal(total - total_before),
                     "ledger_moved": decimal(moved),
                     "difference": decimal(total - total_before - moved),
-                    "in_motion": decimal(_volume(booked[venue, asset], earlier) + _volume(booked[venue, asset], later)),
+                    "motion_before": decimal(_volume(booked[venue, asset], earlier)),
+                    "motion_now": decimal(_volume(booked[venue, asset], later)),
                 }
             )
     return rows

@@ -106,6 +106,7 @@ class Season:
         self._middles = {name: market.price for name, market in MARKETS.items()}
         self._held: dict[tuple[str, str], int] = {}
         self._trades = 0
+        self.taken_at_us = 0
         self._begin(orders)
         while self._due:
             self._now_ms, _, act = heapq.heappop(self._due)
@@ -201,7 +202,7 @@ class Season:
         side, limited = rng.choice(tuple(Side)), rng.random() < 0.7
         quantity = rng.randrange(market.quantity // market.lot // 10, market.quantity // market.lot) * market.lot
         flaw = rng.choices(("none", "venue", "funds", "lot"), (88, 4, 4, 4))[0]
-        quantity *= 500 if flaw == "funds" else 1
+        quantity *= 5_000 if flaw == "funds" else 1
         return PlaceOrder(
             order_id,
             "nowhere" if flaw == "venue" else market.venue,
@@ -377,6 +378,7 @@ class Season:
             self._after(60 * SECOND_MS, partial(self._look, venue, last_ms))
 
     def _take(self) -> None:
+        self.taken_at_us = self._now_ms * 1_000
         self._held["simulated", "BTC"] = self._held.get(("simulated", "BTC"), HELD_AT_FIRST) - TAKEN
 
 
