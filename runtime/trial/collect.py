@@ -28,6 +28,8 @@ INPUTS: Final = ("order-commands", "transfers")
 BALANCES: Final = "fillstream-balances-changelog"
 ORDERS: Final = "fillstream-orders-changelog"
 POSITIONS: Final = "fillstream-positions-changelog"
+#: What workers read, and have a position in.
+READ: Final = (*INPUTS, "venue-reports", "ticks")
 WORKERS: Final = "fillstream"
 #: How long nothing more may come before a topic's end.
 READ_S: Final = 60.0
@@ -66,7 +68,11 @@ def records(bootstrap: str, partitions: int, topics: Sequence[str]) -> dict[str,
 
 
 def tables(bootstrap: str, partitions: int) -> Tables:
-    """What the changelogs would restore: the last row of each key, balances added up over the partitions."""
+    """What the changelogs would restore: the last row of each key, balances added up over the partitions.
+
+    Clocks tick on meanwhile. So what the group has committed is read before the positions, which it must not pass.
+    """
+    committed = _committed(bootstrap, [(topic, number) for topic in READ for number in range(partitions)])
     sums: dict[tuple[str, str], tuple[int, int]] = {}
     for _, row in _last_rows(bootstrap, partitions, BALANCES, "balance"):
         account = row["owner"], row["asset"]
@@ -80,7 +86,7 @@ def tables(bootstrap: str, partitions: int) -> Tables:
         (row["topic"], partition): row["next_offset"]
         for partition, row in _last_rows(bootstrap, partitions, POSITIONS, "position")
     }
-    return Tables(balances=sums, orders=orders, positions=positions, committed=_committed(bootstrap, sorted(positions)))
+    return Tables(balances=sums, orders=orders, positions=positions, committed=committed)
 
 
 def _last_rows(bootstrap: str, partitions: int, topic: str, expected: str) -> Iterator[tuple[int, wire.Avro]]:
