@@ -25,13 +25,14 @@ _BOUNDS: Final = " UNION ALL ".join(
 def span(client: Any, from_s: int | None, to_s: int | None, now_s: int) -> Span:
     """The time to report on: as asked, or the last day of which anything is stored, or all there is of it.
 
-    Raises ClickHouseError.
+    It begins with a whole minute, as the roll-ups do. Raises ClickHouseError.
     """
     found: Sequence[tuple[int, int]] = client.query(_BOUNDS).result_rows
     first_s = min((first for first, _ in found), default=now_s - DAY_S)
     last_s = min(max((last for _, last in found), default=now_s), now_s)
     end_s = last_s + 1 if to_s is None else to_s
     start_s = max(end_s - DAY_S, min(first_s, end_s - 1)) if from_s is None else from_s
+    start_s -= start_s % 60
     return Span(start_s, end_s, scales.interval_s(end_s - start_s))
 
 

@@ -1,5 +1,6 @@
 """The report of a real ClickHouse: every question has an answer, and the page opens in a real browser."""
 
+import json
 import os
 import re
 import subprocess
@@ -15,7 +16,7 @@ from analytics.boards.panels import Kind
 from analytics.report import asking, audits, command
 from domain.messages import EventKind
 from runtime.exits import Exit, Unavailable
-from runtime.settings import SettingsError, environment
+from runtime.settings import Settings, SettingsError, environment
 from tests.analytics.report import browser
 from tests.analytics.report.data import told
 from tests.analytics.stage import ROOT, unique_database
@@ -137,7 +138,7 @@ def test_the_time_is_that_of_what_is_stored_unless_told(client, minutes):
     assert minutes[0] <= span.from_s < span.to_s <= now_s
     assert span.duration_s < 3_600, "no more than there is"
     asked = asking.span(client, minutes[0] - 100, minutes[1], now_s)
-    assert (asked.from_s, asked.to_s) == (minutes[0] - 100, minutes[1])
+    assert (asked.from_s, asked.to_s) == (minutes[0] - 120, minutes[1]), "from a whole minute on, as roll-ups are"
 
 
 def test_an_empty_database_makes_a_page_that_says_so(service, settings):
@@ -171,6 +172,19 @@ def test_without_clickhouse_it_says_what_to_do(settings):
     nowhere = settings.model_copy(update={"clickhouse_url": "http://127.0.0.1:9"})
     with pytest.raises(Unavailable, match="FILLSTREAM_CLICKHOUSE_URL"):
         command.main(nowhere)
+
+
+def test_what_runs_here_is_found_without_any_setting(settings, minutes):
+    own = settings.model_fields_set - {"clickhouse_url"}
+    here = Settings(**{name: getattr(settings, name) for name in own})
+    (here.var / "endpoints.json").write_text(json.dumps({"clickhouse": settings.clickhouse_url, "metrics": {}}))
+    try:
+        assert command.main(here, from_us=minutes[0] * 1_000_000, out=here.var / "found.html") == Exit.OK
+        (here.var / "endpoints.json").write_text("{}")
+        with pytest.raises(SettingsError, match=r"endpoints\.json"):
+            command.main(here)
+    finally:
+        (here.var / "endpoints.json").unlink()
 
 
 def test_a_time_that_ends_before_it_begins_is_refused(settings):

@@ -25,8 +25,8 @@ def test_nothing_is_outside_an_axis_and_0_is_a_tick(one, other):
     ticks = scales.levels(max(one, other), min(one, other))
     assert 0 in ticks
     assert ticks == sorted(ticks)
-    assert ticks[0] <= min(one, other) + 1e-6 * abs(one - other)
-    assert ticks[-1] >= max(one, other) - 1e-6 * abs(one - other)
+    assert ticks[0] <= min(one, other) + 1e-6 * abs(one - other) + 1e-99
+    assert ticks[-1] >= max(one, other) - 1e-6 * abs(one - other) - 1e-99
     assert 2 <= len(ticks) <= 7
 
 
