@@ -32,7 +32,7 @@ def main(settings: Settings, *, seconds: float = 3.0, as_json: bool = False) -> 
     else:
         console = Console()
         console.print(_table(findings))
-        console.print(escape(rules.sentence(findings)), style=_COLORS[rules.verdict(findings)])
+        console.print(escape(rules.sentence(findings)), style=_COLORS[rules.verdict(findings)], soft_wrap=True)
     return Exit.CHECK_FAILED if rules.verdict(findings) is Verdict.BROKEN else Exit.OK
 
 

@@ -17,7 +17,7 @@ class Process(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Broker(msgspec.Struct, frozen=True, kw_only=True):
-    """*detail* is why it doesn't answer; *version* is None where this account may not ask for it."""
+    """*detail* is why it doesn't answer, or what it doesn't tell; *version* is None where it can't be asked."""
 
     address: str
     answers: bool

@@ -51,18 +51,25 @@ def gather(settings: Settings, seconds: float) -> Facts:
 def _kafka(
     reached: Places, seconds: float
 ) -> tuple[Broker, tuple[TopicFault, ...] | None, tuple[GroupLag, ...] | None]:
-    settings = reached.settings
+    """A broker answers if it tells its topics. What it doesn't tell beyond that is untold, and no other hop's fault."""
+    settings, address = reached.settings, reached.settings.bootstrap_servers
     offsets = Offsets(settings, _CLIENT_ID)
+    faults: tuple[TopicFault, ...] | None = None
+    groups: tuple[GroupLag, ...] | None = None
+    missed = ""
     try:
         existing = offsets.partitions()
+    except PASSING as error:
+        offsets.close()
+        return Broker(address=address, answers=False, detail=_short(error)), None, None
+    try:
         faults = tuple(_faults(settings, existing, reached.venues))
         groups = _groups(settings, offsets, seconds)
     except PASSING as error:
-        return Broker(address=settings.bootstrap_servers, answers=False, detail=_short(error)), None, None
+        missed = _short(error)
     finally:
         offsets.close()
-    found = Broker(address=settings.bootstrap_servers, answers=True, version=version.of(settings))
-    return found, faults, groups
+    return Broker(address=address, answers=True, detail=missed, version=version.of(settings)), faults, groups
 
 
 def _groups(settings: Settings, offsets: Offsets, seconds: float) -> tuple[GroupLag, ...]:

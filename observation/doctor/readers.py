@@ -65,7 +65,7 @@ def _nobody_answers(readers: Readers) -> Finding | None:
 def _cant_be_told(readers: Readers) -> Finding | None:
     if readers.lag is not None:
         return None
-    return readers.found(Verdict.UNTOLD, "no broker to ask how far it has come", "")
+    return readers.found(Verdict.UNTOLD, "no broker tells how far it has come", "")
 
 
 def _nobody_is_there(readers: Readers) -> Finding | None:

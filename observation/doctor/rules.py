@@ -40,7 +40,14 @@ def sentence(findings: Sequence[Finding]) -> str:
 
 def _broker(facts: Facts) -> Iterator[Finding]:
     broker = facts.broker
-    if broker.answers:
+    if broker.answers and broker.detail:
+        yield Finding(
+            hop=Hop.BROKER,
+            verdict=Verdict.WARN,
+            evidence=f"it answers at {broker.address}, but not all it is asked ({broker.detail})",
+            remedy="look again; if it stays so, look at the broker's log and at its load",
+        )
+    elif broker.answers:
         version = f"Kafka {broker.version}" if broker.version else "answers"
         yield _ok(Hop.BROKER, f"{version} at {broker.address}")
     else:
@@ -55,7 +62,7 @@ def _broker(facts: Facts) -> Iterator[Finding]:
 
 def _topics(facts: Facts) -> Iterator[Finding]:
     if facts.topics is None:
-        yield _untold(Hop.TOPICS, "no broker to ask")
+        yield _untold(Hop.TOPICS, "no broker tells")
     elif not facts.topics:
         yield _ok(Hop.TOPICS, "all are there, and as they must be")
     for fault in facts.topics or ():

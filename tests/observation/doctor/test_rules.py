@@ -238,6 +238,13 @@ def test_the_hop_where_records_stop_is_named_with_what_to_do(facts, names, begin
     ("facts", "names"),
     [
         pytest.param(without(WELL, "worker-1"), ["workers"], id="one of two workers"),
+        pytest.param(
+            msgspec.structs.replace(
+                WELL, broker=Broker(address="kafka:9092", answers=True, detail="timed out"), groups=None
+            ),
+            ["broker"],
+            id="a broker that tells its topics and no groups",
+        ),
         pytest.param(without(WELL, "probe"), ["probe"], id="nobody measures"),
         pytest.param(
             with_group(WELL, "workers", partition("order-commands", owner=None)), ["workers"], id="a rebalance"
