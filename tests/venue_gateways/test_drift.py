@@ -53,12 +53,16 @@ def test_a_trade_that_may_have_gone_either_way_moves_anything_between():
 # ── any trades, any readings ────────────────────────────────────────────────────────────────────────────────────────
 
 
+READING = st.integers(0, READINGS - 1)
+NEAR = st.integers(-3 * SECOND, 3 * SECOND)
+
+
 @st.composite
 def trades(draw: st.DrawFn) -> list[tuple[TradeSeen, int]]:
     """Trades, and when each is told: before the second reading that it can be in."""
     made = []
     for number in range(draw(st.integers(0, 12))):
-        at = draw(st.integers(0, READINGS * EVERY))
+        at = draw(st.integers(0, READINGS * EVERY) | st.builds(lambda k, off: k * EVERY + off, READING, NEAR))
         first = max(0, -(-(at - TOOK - SIMULTANEOUS_US) // EVERY))
         told = draw(st.integers(at, max(at, (first + 1) * EVERY - 1)))
         made.append(

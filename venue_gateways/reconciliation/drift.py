@@ -94,7 +94,7 @@ class Drift:
                 reading.traded(trade.traded_at, moved)
         self._newest_us = max(self._newest_us, trade.traded_at)
         self._recent.append((trade.traded_at, moved))
-        while self._recent[0][0] < self._newest_us - 2 * SIMULTANEOUS_US:
+        while self._recent and self._recent[0][0] < self._newest_us - 2 * SIMULTANEOUS_US:
             self._recent.popleft()
 
     def read(self, balances: Mapping[str, Balance], asked_us: int, answered_us: int) -> list[Row]:
