@@ -204,9 +204,9 @@ class Stage:
 
     # ── the sink ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def sink(self, **changes: Any) -> Child:
+    def sink(self, *options: str, **changes: Any) -> Child:
         settings = self.settings.model_copy(update=changes)
-        child = Child(settings, self.folder / f"sink-{len(self.sinks)}.log", "sink")
+        child = Child(settings, self.folder / f"sink-{len(self.sinks)}.log", "sink", *options)
         self.sinks.append(child)
         return child
 

@@ -357,6 +357,18 @@ def test_lost_records_stop_their_partition_with_an_alert_and_no_other(stage):
     lag = stage.lag()
     assert (lag["order-events", 0], lag["order-events", 1], lag["order-events", 2]) == (30, 30, 0)
 
+    gaps = [
+        f"--accept-gap=order-events:{partition}:{starts[partition]}:{starts[partition] + 5}" for partition in (0, 1)
+    ]
+    again = stage.sink(*gaps)
+    stage.drained()
+    assert again.log().count("gap_accepted") == 2
+    assert stage.rows("SELECT _partition, count() FROM order_events GROUP BY _partition ORDER BY _partition") == [
+        (0, 25),
+        (1, 25),
+        (2, 30),
+    ]
+
 
 # ── bounds, figures, set-up ─────────────────────────────────────────────────────────────────────────────────────────
 
