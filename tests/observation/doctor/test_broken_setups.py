@@ -111,7 +111,8 @@ def hanging(*names):
 @contextlib.contextmanager
 def without_a_topic(installation):
     reached = installation.settings.model_copy(update={"bootstrap_servers": installation.bootstrap})
-    AdminClient({"bootstrap.servers": installation.bootstrap}).delete_topics(["replays"])["replays"].result(20)
+    admin = AdminClient({"bootstrap.servers": installation.bootstrap})  # a name of its own: its requests end with it
+    admin.delete_topics(["replays"])["replays"].result(20)
     while "replays" in topics.find(reached, {"replays"}):
         time.sleep(0.05)
     try:
