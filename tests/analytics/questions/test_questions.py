@@ -6,7 +6,9 @@ times: once everything is stored, once it is stored again in other batches, and 
 
 import datetime as dt
 import time
+from collections import defaultdict
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
 import pytest
@@ -194,6 +196,20 @@ def test_fees_and_maker_share(asked):
 
 def test_positions_at_an_instant(asked):
     assert_same(asked.answer("positions_at.sql"), money_by_hand.positions_at(asked.season, asked.instant))
+
+
+def test_positions_are_what_the_ledger_settled(asked):
+    """Fees included: what came of each asset by trades, by the views and by the postings of fills."""
+    traded: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
+    for row in asked.answer("positions_at.sql"):
+        base, _, quote = row["symbol"].partition("-")
+        traded[f"user:{row['user_id']}", base] += row["position"]
+        traded[f"user:{row['user_id']}", quote] += row["received"] - row["paid"]
+    settled: dict[tuple[str, str], int] = defaultdict(int)
+    for posting, entry in by_hand.postings(asked.season):
+        if entry.kind == "SETTLE" and posting.owner.startswith("user:") and entry.occurred_at <= asked.instant:
+            settled[posting.owner, posting.asset] += posting.amount
+    assert traded == {key: by_hand.decimal(amount) for key, amount in settled.items()}
 
 
 def test_balances_at_an_instant_sum_to_zero(asked):
