@@ -1,5 +1,6 @@
 """Going on while something is away: a log line when it goes, one when it is back, and a bounded wait in between."""
 
+import logging
 import threading
 from collections.abc import Callable
 from typing import Final
@@ -16,7 +17,16 @@ PASSING: Final = (KafkaException, ClickHouseError, Unavailable, OSError)
 _WAIT_FIRST_S: Final = 0.5
 _WAIT_MAX_S: Final = 15.0
 
+#: They tell of every try that fails; here, and in what the doctor finds, that is told once.
+_TALKATIVE: Final = ("clickhouse_connect", "urllib3")
+
 log = structlog.get_logger()
+
+
+def quieten() -> None:
+    """Let libraries say nothing of what passes."""
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def wait_s(failures: int, every_s: float) -> float:

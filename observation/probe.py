@@ -16,7 +16,7 @@ from observation.canary import Canaries, Flock, Reader
 from observation.lags import Lags
 from observation.metrics import ProbeMetrics
 from observation.offsets import Offsets
-from observation.outage import PASSING, Loop
+from observation.outage import PASSING, Loop, quieten
 from runtime import kafka, telemetry
 from runtime.exits import Exit
 from runtime.process import StopRequest
@@ -38,6 +38,7 @@ log = structlog.get_logger()
 def main(settings: Settings) -> int:
     """Look until SIGTERM or Ctrl-C."""
     telemetry.start(settings, "probe")
+    quieten()
     kafka.take_schema_ids(settings)
     ending = threading.Event()
     metrics = ProbeMetrics()

@@ -13,6 +13,7 @@ from rich.table import Table
 from observation.doctor import rules
 from observation.doctor.finding import Finding, Verdict
 from observation.doctor.gather import gather
+from observation.outage import quieten
 from runtime.exits import Exit
 from runtime.settings import Settings
 
@@ -26,6 +27,7 @@ _COLORS: Final = {
 
 def main(settings: Settings, *, seconds: float = 3.0, as_json: bool = False) -> int:
     """Look for *seconds*, then tell; 1 if something is broken. Raises SettingsError."""
+    quieten()
     findings = rules.diagnose(gather(settings, seconds))
     if as_json:
         typer.echo(orjson.dumps(document(findings), option=orjson.OPT_INDENT_2).decode())
