@@ -246,12 +246,12 @@ MONEY: Final = Board(
             harmless_to={"assets_off_balance": 0},
         ),
         StoredPanel(title="Volume", file="money/volume.sql", kind=Kind.COLUMNS, unit=Unit.AMOUNT),
+        StoredPanel(title="Transfers", file="money/transfers.sql", kind=Kind.TABLE),
         StoredPanel(title="Fees", file="money/fees.sql", kind=Kind.TABLE),
         StoredPanel(title="The ledger", file="money/ledger.sql", kind=Kind.TABLE),
         StoredPanel(title="At the venues", file="money/venues.sql", kind=Kind.TABLE),
         StoredPanel(title="Venues and ledger", file="money/venue_moves.sql", kind=Kind.TABLE, report_only=True),
         StoredPanel(title="Profit", file="money/profit.sql", kind=Kind.TABLE, report_only=True),
-        StoredPanel(title="Transfers", file="money/transfers.sql", kind=Kind.TABLE),
         LivePanel(
             title="Imbalance of the ledger",
             question="Does what workers book add up to nothing? Anything but 0 is an alarm.",

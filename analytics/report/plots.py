@@ -15,6 +15,8 @@ HEIGHT: Final = 200
 _GAP: Final = 0.18
 #: A line goes on over so many empty intervals: nothing may have happened in them.
 _BRIDGED: Final = 3
+#: Words beyond this share of the width end where the plot does.
+_EDGE: Final = 0.96
 #: Names that have a colour wherever they are; the others take turns.
 _TONES: Final[Mapping[str, str]] = {
     "ACCEPTED": "c2",
@@ -142,8 +144,10 @@ def _figure(every: Sequence[Series], frame: _Frame, unit: Unit, marks: str) -> s
     )
     duration_s = frame.duration_s
     times = "".join(
-        f'<li style="left:{100 * frame.x(at_s) / WIDTH:.1f}%">{scales.time_label(at_s, duration_s)}</li>'
+        f'<li class="{"last" if place > _EDGE else ""}" style="left:{place:.1%}">'
+        f"{scales.time_label(at_s, duration_s)}</li>"
         for at_s in scales.times(frame.starts_s, frame.ends_s)
+        for place in [frame.x(at_s) / WIDTH]
     )
     return (
         f'<div class="plot"><svg viewBox="0 0 {WIDTH} {HEIGHT}" preserveAspectRatio="none" aria-hidden="true">'
