@@ -42,6 +42,21 @@ def test_an_alert_fires_while_something_is_wrong_and_neither_before_nor_after(fi
     promtool.play(tmp_path, [file], groups, "1m")
 
 
+def test_an_audit_pages_nobody_while_the_sink_is_behind_and_its_tables_are_not_of_one_moment(tmp_path):
+    values = {
+        'fillstream_audit_breaks{check="fills_against_ledger"}': "2x60",
+        'fillstream_lag_seconds{group="fillstream-sink",partition="0"}': "60x20 0x40",
+    }
+    labels, summary = {"check": "fills_against_ledger"}, "The audit fills_against_ledger finds 2 rows that must not be."
+    checks = [
+        at(30, "AuditBreak"),
+        at(50, "AuditBreak", fires(rule_of("AuditBreak"), labels, summary)),
+    ]
+
+    group = {"input_series": series(values), "alert_rule_test": checks}
+    promtool.play(tmp_path, ["money.yml"], [group], "1m")
+
+
 def test_every_alert_has_a_case():
     tried = {case.alert for cases in CASES.values() for case in cases}
     budgets = {name for name in NAMES if name.endswith("BudgetBurns")}  # theirs are in test_objectives.py

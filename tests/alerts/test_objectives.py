@@ -89,8 +89,8 @@ def test_a_budget_that_burns_pages_and_one_that_has_burnt_leaves_a_ticket(tmp_pa
     """A sample every two minutes. Where events are counted over five minutes, the first two samples of a change are
     half of it and all of it; and the first of all sees 0.6 of the events, for there is nothing before it.
     """
-    values = {'fillstream_lag_seconds{group="fillstream-sink",partition="3"}': "29+0x10 30+0x29 1+0x185"}
-    checks = story("Lag", {"group": "fillstream-sink"}, 30 / 31 / 0.001, (30 / 41 / 0.001, 30 / 58 / 0.001))
+    values = {'fillstream_lag_seconds{group="fillstream",partition="3"}': "29+0x10 30+0x29 1+0x185"}
+    checks = story("Lag", {"group": "fillstream"}, 30 / 31 / 0.001, (30 / 41 / 0.001, 30 / 58 / 0.001))
     for name, (labels, events, budget) in EVENTS.items():
         bad, before, after = 29.5, 0.6 + 39, 0.6 + 56
         checks += story(name, labels, bad / 31 / budget, (bad / before / budget, 30 / after / budget))
