@@ -9,13 +9,14 @@ from tests.analytics.stage import Stage, eventually
 from tests.analytics.traffic import Traffic
 
 SEED = 20
+KILLS = [3, pytest.param(20, marks=[pytest.mark.long, pytest.mark.timeout(900)])]
 
 
-@pytest.fixture
-def traffic(stage: Stage) -> Traffic:
-    flowing = Traffic(stage)
-    flowing.hold_merges()
-    return flowing
+def traffic_for(stage: Stage, kills: int) -> Traffic:
+    """More than can be sent before the last kill, on a stage without merges."""
+    traffic = Traffic(stage, waves=150 * kills)
+    traffic.hold_merges()
+    return traffic
 
 
 def kill_under_load(stage: Stage, traffic: Traffic, kills: int) -> None:
@@ -25,7 +26,7 @@ def kill_under_load(stage: Stage, traffic: Traffic, kills: int) -> None:
         for _ in range(kills):
             before = stage.stored("order_events")
             sink = stage.sink()
-            eventually(lambda before=before: stage.stored("order_events") > before)
+            eventually(lambda before=before: stage.stored("order_events") > before, within_s=60)
             time.sleep(moments.uniform(0.0, 0.6))
             assert sink.alive, sink.log()
             sink.kill()
@@ -33,17 +34,19 @@ def kill_under_load(stage: Stage, traffic: Traffic, kills: int) -> None:
     stage.drained(120)
 
 
-@pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.long)])
-def test_killed_under_load_it_stores_every_record_once(stage, traffic, kills):
+@pytest.mark.parametrize("kills", KILLS)
+def test_killed_under_load_it_stores_every_record_once(stage, kills):
+    traffic = traffic_for(stage, kills)
     kill_under_load(stage, traffic, kills)
     assert traffic.differences() == []
     assert stage.stored("order_events") > 20 * kills
     assert any("intent_replayed" in sink.log() for sink in stage.sinks)
 
 
-@pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.long)])
-def test_the_same_where_tokens_are_forgotten_stores_records_twice(stage, traffic, kills):
+@pytest.mark.parametrize("kills", KILLS)
+def test_the_same_where_tokens_are_forgotten_stores_records_twice(stage, kills):
     """The control: without it, the test above could pass for the wrong reason."""
+    traffic = traffic_for(stage, kills)
     traffic.forget_tokens()
     kill_under_load(stage, traffic, kills)
     differences = traffic.differences()

@@ -24,7 +24,6 @@ from tests.analytics.stage import PARTITIONS, Stage, unique_database
 from tests.analytics.story import VENUE, Story
 
 _READ_WITHIN_S = 60.0
-_WAVES = 400
 #: Columns that say when a row was written, or follow from that.
 _BY_THE_CLOCK = {"_ingested_at", "_version", "sink_us", "sink_us_max"}
 
@@ -32,10 +31,10 @@ _BY_THE_CLOCK = {"_ingested_at", "_version", "sink_us", "sink_us_max"}
 class Traffic:
     """A story in waves, in transactions where agents write in transactions, with garbage in every wave."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: Stage, waves: int) -> None:
         self._stage = stage
         self._starts = stage.ends()
-        self._waves = self._told(Story(seed=7, orders=_WAVES * 8))
+        self._waves = self._told(Story(seed=7, orders=8 * waves), waves)
         self.sent = 0
 
     @contextmanager
@@ -138,12 +137,12 @@ class Traffic:
         return found
 
     @staticmethod
-    def _told(story: Story) -> Iterator[dict[str, list[Message | bytes]]]:
+    def _told(story: Story, waves: int) -> Iterator[dict[str, list[Message | bytes]]]:
         """The story's lists, each in so many equal parts, and what it leaves out."""
         lists = story.records()
-        for number in range(_WAVES):
+        for number in range(waves):
             wave: dict[str, list[Message | bytes]] = {
-                topic: messages[len(messages) * number // _WAVES : len(messages) * (number + 1) // _WAVES]
+                topic: messages[len(messages) * number // waves : len(messages) * (number + 1) // waves]
                 for topic, messages in lists.items()
             }
             wave["order-events"] = [*wave["order-events"], b"garbage"]
