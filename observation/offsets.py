@@ -41,8 +41,13 @@ class Offsets:
     def __init__(self, settings: Settings, client_id: str) -> None:
         self._settings = settings
         self._client_id = client_id
-        self._admin = AdminClient(kafka.client(settings, client_id=client_id) | {"log_level": 0})
         self._consumer: Consumer | None = None
+        self.renew()
+
+    def renew(self) -> None:
+        """Connect anew: what an outage has left in the old clients would be in the way."""
+        self.close()
+        self._admin = AdminClient(kafka.client(self._settings, client_id=self._client_id) | {"log_level": 0})
 
     def close(self) -> None:
         if self._consumer is not None:

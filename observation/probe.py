@@ -97,6 +97,7 @@ class _LagWatch:
                 self._retention_due_s = time.monotonic() + _RETENTION_EVERY_S
         except PASSING:
             self._metrics.lag.forget()
+            self._offsets.renew()
             raise
         self._metrics.lag.observe(found, self._retention_s)
 

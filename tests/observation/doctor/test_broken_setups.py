@@ -204,6 +204,10 @@ def test_the_probe_outlives_broker_and_clickhouse_and_says_so_once(installation,
             time.sleep(0.2)
         assert values(scrape(installation), "fillstream_canary_age_seconds")
     well()
+    deadline = time.monotonic() + WELL_WITHIN_S
+    while not values(scrape(installation), "fillstream_lag_records"):
+        assert time.monotonic() < deadline, "it doesn't look any more"
+        time.sleep(0.2)
     assert installation.running.pids["probe"] == pid
     said = [json.loads(line) for line in log.read_text().splitlines() if "probe_interrupted" in line][before:]
     assert sorted({entry["part"] for entry in said}) == sorted(entry["part"] for entry in said)
