@@ -167,4 +167,5 @@ def _pair(call: Call) -> str:
             return request.symbol
         case CancelAll((symbol,)):
             return symbol
-    return ""
+        case _:
+            return ""
