@@ -6,6 +6,7 @@ its evidence, and changes nothing: whose money it is has to be found out.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Final
 
@@ -102,11 +103,9 @@ class Observer:
     async def _watch_balances(self, every_s: float) -> None:
         wait_s = _AGAIN_S
         while True:
-            try:
+            with contextlib.suppress(TimeoutError):  # its time has come without anybody's asking
                 async with asyncio.timeout(wait_s):
                     await self._wake.wait()
-            except TimeoutError:
-                pass
             self._wake.clear()
             wait_s = _AGAIN_S
             if PARTITION not in self._owned:

@@ -73,6 +73,7 @@ def test_a_command_hands_its_process_only_options_that_it_knows(invoke, asked, n
         "dlq replay": [record],
         "venue sign": ["binance", "--path", "/api/v3/order"],
         "venue request": ["binance", "--order", "order.json"],
+        "venue cancel-all": ["binance"],
         "venue seal": ["credentials.toml", "keystore", "--passphrase", "passphrase"],
     }.get(name, [])
     result = invoke(*name.split(), *arguments)

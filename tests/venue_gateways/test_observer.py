@@ -24,7 +24,7 @@ from tests.venue_gateways.binance.examples import order
 from tests.venue_gateways.harness import PARTITIONS, Rig
 from tests.venue_gateways.harness import until as eventually
 from tests.venue_gateways.scripted import ScriptedTransport, make_caller, reply
-from venue_gateways import venues
+from venue_gateways import metrics, venues
 from venue_gateways.calls import Caller
 from venue_gateways.clock import VenueClock, steady_us
 from venue_gateways.facts import Facts
@@ -113,6 +113,8 @@ async def observed(tmp_path: Path, venue: str) -> AsyncIterator[Desk]:
         adapter.learn(rules)
         throttle.configure(adapter.limits, caller.clock.now_us())
         assert await caller.measure_clock()
+        metrics.BALANCE_DIFFERENCE.clear()  # of other tests in this process
+        metrics.BALANCES_COMPARED.clear()
         desk = Desk(settings, caller, running.service.front.exchange.venue)
         observing = asyncio.create_task(desk.observer.run())
         yield desk

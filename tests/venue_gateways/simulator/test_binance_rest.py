@@ -206,6 +206,7 @@ def test_every_request_costs_its_weight(desk, endpoint):
         "ping": 1, "time": 1, "exchangeInfo": 20, "depth": 5, "order.place": 1, "order.test": 1, "order.cancel": 1,
         "order.status": 4, "openOrders.cancelAll": 1, "openOrders.status": 80, "allOrders": 20, "myTrades": 20,
         "account.status": 20, "account.rateLimits.orders": 40, "order.cancelReplace": 1, "order.amend.keepPriority": 4,
+        "ticker.book": 4,
     }  # fmt: skip
     verb, path = endpoint.path
     _, _, headers = desk.send(verb, path.removeprefix("/api/v3/"), "")
