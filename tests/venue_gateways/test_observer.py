@@ -2,13 +2,14 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import structlog
-from confluent_kafka import Consumer, KafkaError, TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 from prometheus_client import REGISTRY
 
 from domain import ids, money
@@ -186,16 +187,19 @@ async def test_only_the_owner_of_the_first_partition_observes_and_whoever_loses_
 
 def observations(rig: Rig, topic: Topic) -> list[Any]:
     """All that Kafka has of *rig*'s venue."""
-    reader = Consumer(kafka.consumer(rig.settings, f"test-{topic.name}-{rig.name}", enable_partition_eof=True))
-    reader.assign([TopicPartition(topic.name, partition, 0) for partition in range(PARTITIONS)])
-    found, ends = [], 0
-    while ends < PARTITIONS:
+    reader = Consumer(kafka.consumer(rig.settings, f"test-{topic.name}-{rig.name}"))
+    partitions = [TopicPartition(topic.name, partition, 0) for partition in range(PARTITIONS)]
+    ends = {each.partition: reader.get_watermark_offsets(each, 10.0)[1] for each in partitions}
+    unread = {partition for partition, end in ends.items() if end}
+    reader.assign(partitions)
+    found, deadline_s = [], time.monotonic() + PATIENCE_S
+    while unread:
+        assert time.monotonic() < deadline_s, f"{topic.name} wasn't read to its ends"
         for message in reader.consume(500, 0.2):
-            if message.error() is not None:
-                assert message.error().code() == KafkaError._PARTITION_EOF
-                ends += 1
-            else:
-                found.append(codec.decode(message.value(), topic.value))
+            assert message.error() is None
+            found.append(codec.decode(message.value(), topic.value))
+            if message.offset() >= ends[message.partition()] - 1:
+                unread.discard(message.partition())
     reader.close()
     return [observation for observation in found if observation.venue == rig.name]
 
