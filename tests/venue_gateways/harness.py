@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 import msgspec
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
 from domain import ids, money
 from domain.messages import (
@@ -130,11 +130,19 @@ class Rig:
         self.lie()
 
     def _reads(self, topic: str) -> None:
-        ends = []
-        for partition in range(PARTITIONS):
-            _, high = self._reader.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)
-            ends.append(TopicPartition(topic, partition, high))
-        self._reader.assign(ends)
+        partitions = [TopicPartition(topic, partition) for partition in range(PARTITIONS)]
+        self._reader.assign([TopicPartition(topic, at.partition, self._end(at)) for at in partitions])
+
+    def _end(self, at: TopicPartition) -> int:
+        """The high watermark, as soon as the partition, which may just have been made, has its leader."""
+        deadline_s = time.monotonic() + 20
+        while True:
+            try:
+                return int(self._reader.get_watermark_offsets(at, timeout=10)[1])
+            except KafkaException:
+                if time.monotonic() > deadline_s:
+                    raise
+                time.sleep(0.2)
 
     # ── processes ──────────────────────────────────────────────────────────────────────────────────────────────────
 
