@@ -199,8 +199,8 @@ class Rig:
 
     def lie(self, **plan: object) -> None:
         """Set the venue's faults; none at all heals it."""
+        self._lies_before = self.simulator.faults()  # first: whoever calls next may take the only lie there is
         httpx.put(f"{self.simulator.url}/simulator/faults", content=msgspec.json.encode(plan)).raise_for_status()
-        self._lies_before = self.simulator.faults()
 
     def has_lied(self) -> bool:
         """Whether a fault has happened since the plan was last set."""
