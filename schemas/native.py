@@ -7,6 +7,7 @@ generated anew from the schemas here: what was made of anything else is never lo
 import hashlib
 import os
 import sysconfig
+import threading
 from collections.abc import Iterator
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -27,6 +28,8 @@ _SUFFIX: Final = str(sysconfig.get_config_var("EXT_SUFFIX"))
 
 log = structlog.get_logger()
 _loaded: Final[dict[Path, Any]] = {}
+_loading: Final = threading.Lock()
+"""A compiled module refuses to be initialised a second time, so no two threads may be about to."""
 
 
 def is_pure() -> bool:
@@ -78,9 +81,10 @@ def load_module(module: str, source: str) -> Any | None:
         log.warning("compiled_codec_stale", file=min(there).name, use="plain Python; make setup compiles")
         return None
     file = min(fitting)
-    if file not in _loaded:
-        _loaded[file] = _import(module, file)
-    return _loaded[file]
+    with _loading:
+        if file not in _loaded:
+            _loaded[file] = _import(module, file)
+        return _loaded[file]
 
 
 def _import(name: str, file: Path) -> ModuleType | None:

@@ -5,6 +5,9 @@ import json
 import os
 import sys
 import textwrap
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import pytest
@@ -244,6 +247,28 @@ def test_a_catalog_of_ones_own_is_compiled_once_in_place_of_an_older_build(paint
     paint = paints.holder("Paint")("blue", 300)
     assert compiled.encode(paint) == plain.encode(paint)
     assert compiled.decode(plain.encode(paint), type(paint)) == paint
+
+
+@pytest.mark.usefixtures("folder")
+def test_threads_that_want_the_same_module_at_once_all_get_it(paints, monkeypatch):
+    build.build(paints)
+    loads, both_may_begin = [], threading.Barrier(2, timeout=5)
+
+    def slowly(_name, file):
+        loads.append(file)
+        time.sleep(0.1)  # for as long as a linker may take
+        return object()
+
+    def load(_):
+        both_may_begin.wait()
+        return native.load(paints)
+
+    monkeypatch.setattr(native, "_import", slowly)
+    monkeypatch.setattr(native, "_loaded", {})
+    with ThreadPoolExecutor(2) as threads:
+        first, second = threads.map(load, range(2))
+    assert first is second
+    assert len(loads) == 1
 
 
 def test_what_was_compiled_of_other_sources_is_not_loaded(paints, folder):
