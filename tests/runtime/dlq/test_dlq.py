@@ -1,10 +1,12 @@
 """Dead letters on a real broker: found by filters, shown whole, replayed once, and the replay kept."""
 
 import json
+import time
 import uuid
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import IsolationLevel, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
 from msgspec.structs import replace
 from typer.testing import CliRunner
 
@@ -72,8 +74,24 @@ def invoke(installation, monkeypatch):
 
 def written(settings: Settings, topic: catalog.Topic) -> list[tuple[int, bytes, object]]:
     """Partition, key and message of everything in *topic*."""
+    await_marks(settings, topic)
     records = reading.read(settings, *reading.spans(settings, topic.name))
     return [(each.partition(), each.key(), codec.decode(each.value(), topic.value)) for each in records]
+
+
+def await_marks(settings: Settings, topic: catalog.Topic) -> None:
+    """A transaction is committed before the marks are in its topics, behind which its records can be read."""
+    admin = AdminClient(kafka.client(settings))
+    places = [TopicPartition(topic.name, number) for number in range(PARTITIONS)]
+
+    def ends(level: IsolationLevel) -> list[int]:
+        asked = admin.list_offsets(dict.fromkeys(places, OffsetSpec.latest()), isolation_level=level)
+        return [answer.result(10).offset for answer in asked.values()]
+
+    deadline = time.monotonic() + 10
+    while ends(IsolationLevel.READ_COMMITTED) != ends(IsolationLevel.READ_UNCOMMITTED):
+        assert time.monotonic() < deadline, "a transaction is still open"
+        time.sleep(0.02)
 
 
 def commands_of(settings: Settings, user_id: str) -> list[tuple[int, bytes, OrderCommand]]:
