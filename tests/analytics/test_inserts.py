@@ -81,6 +81,27 @@ def test_an_insert_that_broke_off_between_table_and_views_is_completed_and_not_d
         assert writing.value("SELECT sum(postings) FROM ledger_totals") == written
 
 
+def test_a_batch_that_comes_again_after_the_server_has_started_anew_is_counted_once_by_every_roll_up(service, writing):
+    story = Story(seed=2, orders=50)
+    batches = [batch_of(topic, [codec.encode(each) for each in told]) for topic, told in story.records().items()]
+    for batch in batches:
+        assert isinstance(writing.write(batch), Stored)
+    totals = rolled_up(writing)
+    assert all(totals.values())
+    assert service.child.stop() == 0
+    service.start()
+    for batch in batches:
+        assert isinstance(writing.write(batch), Stored)
+    assert rolled_up(writing) == totals
+
+
+def rolled_up(writing: Writing) -> dict[str, Any]:
+    sums = {"order_events_1m": "events", "fills_1m": "fills", "pipeline_latency_1m": "events"}
+    sums |= {"ledger_totals": "postings", "venue_latency_1m": "calls"}
+    found = {table: writing.value(f"SELECT sum({column}) FROM {table}") for table, column in sums.items()}
+    return found | {table: writing.value(f"SELECT count() FROM {table}") for table in ("orders_latest", "fills_booked")}
+
+
 def test_dead_letters_and_rows_of_one_batch_are_each_stored_once(writing):
     good = codec.encode(Story(seed=1, orders=3).events[0])
     batch = batch_of("order-events", [good, b"x", good, b"y"])
