@@ -1,4 +1,4 @@
-"""When a run is at rest: every command answered, no order on its way, every trade booked, nothing moving any more."""
+"""When a run is at rest: every command answered, no order on its way, every trade booked and every end told."""
 
 import time
 from collections.abc import Callable, Collection
@@ -16,22 +16,25 @@ QUIET_S: Final = 1.5
 
 
 class Unrest(msgspec.Struct, frozen=True):
-    """What a system still has to do. *unknown* orders wait for proof and may outlast the wait."""
+    """What a system still has to do. *untold* orders have ended at their venue, and are open as far as it knows.
+    *unknown* orders wait for proof and may outlast the wait.
+    """
 
     unanswered: int
     moving: int
     unbooked: int
+    untold: int
     unknown: int
 
     @property
     def over(self) -> bool:
-        return not (self.unanswered or self.moving or self.unbooked or self.unknown)
+        return not (self.unanswered or self.moving or self.unbooked or self.untold or self.unknown)
 
     @override
     def __str__(self) -> str:
         return (
             f"{self.unanswered} commands without an answer, {self.moving} orders on their way, "
-            f"{self.unbooked} trades not booked, {self.unknown} orders unknown"
+            f"{self.unbooked} trades not booked, {self.untold} ends not told, {self.unknown} orders unknown"
         )
 
 
@@ -48,6 +51,7 @@ def unrest(sent: Collection[Sent], mirror: Mirror, journal: Journal) -> Unrest:
         unanswered=len(unanswered(sent, mirror)),
         moving=sum(count for status, count in statuses.items() if status not in AT_REST and status != "UNKNOWN"),
         unbooked=max(0, journal.fills - len(mirror.filled_us)),
+        untold=len(mirror.live() & journal.ended),
         unknown=statuses["UNKNOWN"],
     )
 

@@ -14,7 +14,8 @@ from runtime.trial import wire
 TOPIC: Final = "order-events"
 POLL_S: Final = 0.2
 ENDED: Final = frozenset({"FILLED", "CANCELED", "EXPIRED", "REJECTED"})
-AT_REST: Final = ENDED | {"OPEN", "PARTIALLY_FILLED", "PAUSED"}
+LIVE: Final = frozenset({"OPEN", "PARTIALLY_FILLED"})
+AT_REST: Final = ENDED | LIVE | {"PAUSED"}
 
 Coordinates = tuple[str, int, int]
 
@@ -27,7 +28,7 @@ class Mirror:
         self.answered_us: dict[Coordinates, int] = {}
         self.answers: Counter[str] = Counter()
         self.filled_us: dict[tuple[str, str, str], int] = {}
-        self.orders: dict[tuple[str, str], tuple[int, str]] = {}
+        self.orders: dict[tuple[str, str], tuple[int, str, str]] = {}
 
     def take(self, event: wire.Avro, read_us: int) -> None:
         self.events += 1
@@ -39,11 +40,16 @@ class Mirror:
             self.filled_us.setdefault((event["client_order_id"], event["symbol"], event["trade_id"]), read_us)
         if event["order_id"] is not None and event["sequence"] and event["status"] is not None:
             order = event["user_id"], event["order_id"]
-            self.orders[order] = max(self.orders.get(order, (0, "")), (event["sequence"], event["status"]))
+            state = event["sequence"], event["status"], event["client_order_id"] or ""
+            self.orders[order] = max(self.orders.get(order, (0, "", "")), state)
 
     def statuses(self) -> Counter[str]:
         """How many orders are in each status."""
-        return Counter(status for _, status in list(self.orders.values()))
+        return Counter(status for _, status, _ in list(self.orders.values()))
+
+    def live(self) -> set[str]:
+        """The client order IDs of orders that are on a venue's book, as far as is known."""
+        return {client_order_id for _, status, client_order_id in list(self.orders.values()) if status in LIVE}
 
 
 def unheard(_partition: int, _written_us: int, _read_us: int) -> None:

@@ -12,7 +12,7 @@ from runtime.trial.run import READINGS_MAX, Run
 from runtime.trial.settle import Unrest
 from runtime.trial.watch import Mirror
 
-NOTHING = {"unanswered": 0, "moving": 0, "unbooked": 0, "unknown": 0}
+NOTHING = {"unanswered": 0, "moving": 0, "unbooked": 0, "untold": 0, "unknown": 0}
 
 
 def event(offset, **fields):
@@ -36,7 +36,8 @@ def test_a_journal_that_is_not_there_yet_is_empty(journal):
 
 
 def test_a_line_still_being_written_is_read_once_it_is_whole(journal, tmp_path):
-    lines = [json.dumps({"event": name, "n": n}) for n, name in enumerate(["order_accepted", "fill", "order_canceled"])]
+    names = ["order_accepted", "fill", "order_canceled"]
+    lines = [json.dumps({"event": name, "n": n, "client_order_id": "x"}) for n, name in enumerate(names)]
     with (tmp_path / "journal.jsonl").open("w") as file:
         file.write(lines[0] + "\n" + lines[1][:9])
         file.flush()
@@ -80,17 +81,28 @@ def test_the_mirror_shows_the_status_of_the_highest_sequence():
 def test_rest_is_when_all_is_answered_nothing_moves_and_all_trades_are_booked(journal, tmp_path):
     mirror = Mirror()
     log = [sent(1), sent(2, Expect.DEAD_LETTER), sent(3, Expect.REFUSED)]
-    assert settle.unrest(log, mirror, journal) == Unrest(unanswered=1, moving=0, unbooked=0, unknown=0)
+    assert settle.unrest(log, mirror, journal) == Unrest(**(NOTHING | {"unanswered": 1}))
     mirror.take(event(1, answer="ACCEPTED", order_id="o", sequence=1, status="PENDING_SUBMISSION"), 0)
-    assert settle.unrest(log, mirror, journal) == Unrest(unanswered=0, moving=1, unbooked=0, unknown=0)
+    assert settle.unrest(log, mirror, journal) == Unrest(**(NOTHING | {"moving": 1}))
     (tmp_path / "journal.jsonl").write_text('{"event":"fill"}\n')
     journal.read()
     mirror.take(event(4, order_id="o", sequence=2, status="UNKNOWN"), 0)
-    assert settle.unrest(log, mirror, journal) == Unrest(unanswered=0, moving=0, unbooked=1, unknown=1)
+    assert settle.unrest(log, mirror, journal) == Unrest(**(NOTHING | {"unbooked": 1, "unknown": 1}))
     assert not any(Unrest(**(NOTHING | {name: 1})).over for name in NOTHING)
     filled = {"trade_id": "1", "client_order_id": "x", "symbol": "BTC-USD"}
     mirror.take(event(5, order_id="o", sequence=3, status="FILLED", **filled), 0)
     assert settle.unrest(log, mirror, journal).over
+
+
+def test_there_is_no_rest_while_an_order_is_open_here_that_has_ended_at_the_venue(journal, tmp_path):
+    mirror = Mirror()
+    mirror.take(event(1, order_id="o", sequence=2, status="OPEN", client_order_id="x"), 0)
+    assert settle.unrest([], mirror, journal).over
+    (tmp_path / "journal.jsonl").write_text('{"event":"order_expired","client_order_id":"x"}\n')
+    journal.read()
+    assert settle.unrest([], mirror, journal) == Unrest(**(NOTHING | {"untold": 1}))
+    mirror.take(event(2, order_id="o", sequence=3, status="EXPIRED", client_order_id="x"), 0)
+    assert settle.unrest([], mirror, journal).over
 
 
 def test_the_wait_ends_when_nothing_has_happened_for_a_while(monkeypatch):
@@ -110,7 +122,7 @@ def test_the_wait_ends_when_nothing_has_happened_for_a_while(monkeypatch):
 
 
 def test_the_wait_ends_at_its_bound_and_says_what_is_left():
-    unrest = Unrest(unanswered=0, moving=0, unbooked=0, unknown=2)
+    unrest = Unrest(**(NOTHING | {"unknown": 2}))
     assert settle.wait(lambda: (unrest, 1), within_s=0.05) == unrest
     assert "2 orders unknown" in str(unrest)
 

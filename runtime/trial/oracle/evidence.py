@@ -21,7 +21,8 @@ LEDGER_ENTRIES: Final = "ledger-entries"
 VENUE_REPORTS: Final = "venue-reports"
 DEAD_LETTERS: Final = "dead-letters"
 ENDED: Final = frozenset({"FILLED", "CANCELED", "EXPIRED", "REJECTED"})
-AT_REST: Final = ENDED | {"OPEN", "PARTIALLY_FILLED", "PAUSED"}
+LIVE: Final = frozenset({"OPEN", "PARTIALLY_FILLED"})
+AT_REST: Final = ENDED | LIVE | {"PAUSED"}
 
 Key = TypeVar("Key")
 Item = TypeVar("Item")

@@ -6,13 +6,10 @@ from decimal import Decimal
 from itertools import pairwise
 
 from runtime.trial import wire
-from runtime.trial.journal import Line
-from runtime.trial.oracle.evidence import AT_REST, ENDED, LEDGER_ENTRIES, Check, Evidence, OrderName, amount_of
+from runtime.trial.journal import LEFT_BOOK, Line
+from runtime.trial.oracle.evidence import AT_REST, ENDED, LEDGER_ENTRIES, LIVE, Check, Evidence, OrderName, amount_of
 from runtime.trial.wire import Avro
 
-LIVE = frozenset({"OPEN", "PARTIALLY_FILLED"})
-#: What ends a venue order. A fill ends it too, once its quantity is reached.
-LEFT_BOOK = ("order_canceled", "order_expired")
 #: Reports that say for certain why a placement is not in the venue's journal.
 NOT_PLACED = frozenset({"REJECTED", "NOT_SENT", "NOT_FOUND"})
 
