@@ -164,8 +164,12 @@ class Stage:
 
     @cached_property
     def _observer(self) -> Consumer:
-        """A client that knows the group's commits, and is no member of it."""
-        return Consumer(kafka.consumer(self.settings, group_of(self.settings)))
+        """A client that knows the group's commits, and is no member of it.
+
+        Partitions end, to it, after all records: a transaction is committed a moment before its records are readable,
+        and until then a reader of committed ones has no lag.
+        """
+        return Consumer(kafka.consumer(self.settings, group_of(self.settings), isolation_level="read_uncommitted"))
 
     def send(
         self,
