@@ -25,6 +25,7 @@ HOSTS = (
     "registry." + "npmjs",
 )
 MACHINE_PATH = re.compile(r"(?:^|[^A-Za-z0-9_.$~/-])/(?:work|root|home|farm|Users|tmp)/[A-Za-z0-9_.]")
+#: What this file looks for in others, and not a reminder itself: work put off has to say for whom and why.
 REMINDER = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
 REMINDER_WITH_REASON = re.compile(r"\b(?:TODO|FIXME|XXX|HACK)\([^)]+\): \S.{10,}")
 
