@@ -2,41 +2,20 @@
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from importlib import resources
 from typing import Any, Final, TypeAlias
 
-import msgspec
 import structlog
 
-from analytics import sql
 from analytics.client import ClickHouseError
+from analytics.questions import Question
 from observation.metrics import ProbeMetrics
 
-_PREFIX: Final = "audit_"
 _ROWS_MAX: Final = 1_000
 
 Rows: TypeAlias = Sequence[Sequence[Any]]
 Query: TypeAlias = Callable[[str], Rows]
 
 log = structlog.get_logger()
-
-
-class Audit(msgspec.Struct, frozen=True):
-    """*check* is the file's name without what all have in common."""
-
-    check: str
-    statement: str
-
-
-def load() -> tuple[Audit, ...]:
-    """Those of this program."""
-    folder = resources.files("analytics").joinpath("queries")
-    files = {file.name: file.read_text() for file in folder.iterdir()}
-    return tuple(
-        Audit(name.removeprefix(_PREFIX).removesuffix(".sql"), *sql.statements(text))
-        for name, text in sorted(files.items())
-        if name.startswith(_PREFIX) and name.endswith(".sql")
-    )
 
 
 def breaks(rows: Rows, again: Rows) -> int:
@@ -52,7 +31,7 @@ def _identity(row: Iterable[Any]) -> tuple[str, ...]:
 class Audits:
     """Runs all *audits* in turn. *pause* waits before a second look, and says whether there is time for one."""
 
-    def __init__(self, audits: Sequence[Audit], metrics: ProbeMetrics, pause: Callable[[], bool]) -> None:
+    def __init__(self, audits: Sequence[Question], metrics: ProbeMetrics, pause: Callable[[], bool]) -> None:
         self._audits = audits
         self._metrics = metrics
         self._pause = pause
@@ -77,7 +56,7 @@ class Audits:
         if failed is not None:
             raise failed
 
-    def _found(self, audit: Audit, query: Query) -> int | None:
+    def _found(self, audit: Question, query: Query) -> int | None:
         """None if it was told to end meanwhile."""
         statement = f"SELECT * FROM ({audit.statement}) LIMIT {_ROWS_MAX}"  # noqa: S608  # a file of this program
         rows = query(statement)

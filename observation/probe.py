@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import structlog
 
+from analytics import questions
 from analytics.client import ClickHouseError, connect
 from observation import audits, budget, standing
 from observation.canary import Canaries, Flock, Reader
@@ -72,7 +73,7 @@ def _loops(settings: Settings, metrics: ProbeMetrics, ending: threading.Event) -
     counting = _ClickHouse(settings, metrics, "standing", _QUERY_WITHIN_S)
     yield Loop("standing", lambda: standing.look(counting.ask, metrics), _STANDING_EVERY_S, ending)
     if settings.probe_audit_interval_s:
-        auditor = audits.Audits(audits.load(), metrics, lambda: not ending.wait(_LOOK_AGAIN_AFTER_S))
+        auditor = audits.Audits(questions.audits(), metrics, lambda: not ending.wait(_LOOK_AGAIN_AFTER_S))
         auditing = _ClickHouse(settings, metrics, "audit", settings.probe_audit_timeout_s)
         yield Loop("audits", lambda: auditor.run(auditing.ask), settings.probe_audit_interval_s, ending)
 

@@ -1,15 +1,13 @@
 """The audits of ``analytics/queries``: each looks for what must never be, and finds nothing when all is well."""
 
 from collections.abc import Iterator
-from importlib import resources
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
-from analytics import sql
+from analytics import questions
 from analytics.client import ClickHouseError
-
-_FOLDER: Final = "queries"
+from analytics.questions import Question
 
 
 class Audit(msgspec.Struct, frozen=True):
@@ -27,17 +25,13 @@ class Audit(msgspec.Struct, frozen=True):
 
 def every(client: Any) -> Iterator[Audit]:
     """All of them, one after the other."""
-    folder = resources.files("analytics").joinpath(_FOLDER)
-    for file in sorted(folder.iterdir(), key=lambda file: file.name):
-        if file.name.startswith("audit_"):
-            yield _audit(client, file.name, file.read_text())
+    for question in questions.audits():
+        yield _audit(client, question)
 
 
-def _audit(client: Any, name: str, text: str) -> Audit:
-    source = f"analytics/{_FOLDER}/{name}"
-    question = sql.head(text).split(" No rows when")[0]
-    (statement,) = sql.statements(text)
+def _audit(client: Any, question: Question) -> Audit:
+    asked = question.head.split(" No rows when")[0]
     try:
-        return Audit(source, question, findings=len(client.query(statement).result_rows))
+        return Audit(question.source, asked, findings=len(client.query(question.statement).result_rows))
     except ClickHouseError as error:
-        return Audit(source, question, fault=f"not answered: {error}")
+        return Audit(question.source, asked, fault=f"not answered: {error}")

@@ -6,13 +6,12 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from importlib import resources
 from typing import Final
 from urllib.parse import urlencode
 
 import msgspec
 
-from analytics import sql
+from analytics import questions as asked
 from analytics.boards.boards import BOARDS
 from analytics.boards.macros import Span, expanded
 from analytics.boards.panels import StoredPanel
@@ -56,12 +55,9 @@ def questions(until_s: int) -> Iterator[Question]:
                     statement = expanded(panel.statement, Span(until_s - seconds, until_s, interval_s))
                     yield Question(panel.file.removesuffix(".sql"), statement, span, is_panel=not panel.report_only)
     since, until = (datetime.fromtimestamp(at_s, UTC).strftime("%F %T") for at_s in (until_s - 86_400, until_s))
-    folder = resources.files("analytics").joinpath("queries")
-    for file in sorted(folder.iterdir(), key=lambda entry: entry.name):
-        if file.name.endswith(".sql"):
-            (statement,) = sql.statements(file.read_text())
-            named = {"param_since": since, "param_until": until, "param_instant": until, "param_quote_age_s_max": "60"}
-            yield Question(file.name.removesuffix(".sql"), statement, "day", named)
+    named = {"param_since": since, "param_until": until, "param_instant": until, "param_quote_age_s_max": "60"}
+    for question in asked.load():
+        yield Question(question.name, question.statement, "day", named)
 
 
 def measure(service: Service, question: Question, rounds: int, tell: Callable[[str], object]) -> Timing:

@@ -1,14 +1,8 @@
 """SQL files taken apart."""
 
-from importlib import resources
-
 import pytest
 
-from analytics import sql
-
-QUERIES = sorted(
-    file.name for file in resources.files("analytics").joinpath("queries").iterdir() if file.name.endswith(".sql")
-)
+from analytics import questions, sql
 
 
 def test_statements_end_at_semicolons_outside_texts_and_comments():
@@ -28,9 +22,8 @@ def test_the_head_is_the_comment_in_front():
     assert sql.head("-- One?\n-- Two.\nSELECT 1 -- no\n-- nor this") == "One? Two."
 
 
-@pytest.mark.parametrize("name", QUERIES)
-def test_every_query_begins_with_its_question(name):
-    text = resources.files("analytics").joinpath("queries", name).read_text()
-    assert "?" in sql.head(text)
-    assert len(sql.statements(text)) == 1
-    assert name.startswith("audit_") == ("No rows when all is well" in sql.head(text))
+@pytest.mark.parametrize("question", questions.load(), ids=lambda question: question.name)
+def test_every_file_begins_with_its_question_and_has_one_statement(question):
+    assert "?" in question.head
+    assert question.statement
+    assert question.is_audit == ("No rows when all is well" in question.head)

@@ -3,12 +3,14 @@
 import pytest
 from prometheus_client import CollectorRegistry
 
+from analytics import questions
 from analytics.client import ClickHouseError
+from analytics.questions import Question
 from observation import audits
-from observation.audits import Audit, Audits
+from observation.audits import Audits
 from observation.metrics import ProbeMetrics
 
-CLEAN, BROKEN = Audit("clean", "SELECT 1"), Audit("broken", "SELECT 2")
+CLEAN, BROKEN = Question("audit_clean", "SELECT 1"), Question("audit_broken", "SELECT 2")
 
 
 class Answers:
@@ -51,7 +53,7 @@ def runs(registry, check, result):
 
 
 def test_every_check_of_analysts_is_run():
-    found = audits.load()
+    found = questions.audits()
     assert {"zero_sum", "sequence_gaps", "duplicates", "rollups"} <= {audit.check for audit in found}
     assert all(audit.statement and ";" not in audit.statement for audit in found)
 
