@@ -38,7 +38,7 @@ def test_each_setting_in_the_container_files_exists():
 def test_every_process_is_in_the_stack():
     embedded = {"broker", "clickhouse", "up", "demo", "chaos", "soak", "jars"}
     venue = {f"venue {name}" for name in ("list", "request", "seal", "sign", "cancel-all")}
-    analytics = {"analytics migrate", "analytics status"}
+    analytics = {"analytics migrate", "analytics status", "analytics rebuild"}
     by_hand = (
         {"acls", "reconcile", "audit", "report", "doctor", "dlq list", "dlq show", "dlq replay"} | venue | analytics
     )
