@@ -26,7 +26,7 @@ from domain.messages import (
 from domain.observations import Quote, VenueBalance
 from schemas import topics
 
-VERSION: Final = 1
+VERSION: Final = 2
 
 DEAD_LETTERS: Final = "dead_letters"
 
@@ -134,7 +134,7 @@ _TABLES: Final = (
         {
             columns.texts: "client_order_id request_id venue_order_id trade_id",
             columns.labels: "venue symbol kind evidence operation fee_asset liquidity reason",
-            columns.amounts: "cumulative_quantity fill_quantity fill_price fee",
+            columns.amounts: "cumulative_quantity order_quantity fill_quantity fill_price fee",
             columns.instants: "reported_at transacted_at requested_at sent_at received_at",
             columns.numbers_64: "throttle_wait_us",
         },

@@ -12,7 +12,18 @@ from msgspec.structs import replace
 from domain import decision, ids, ledger, money, moves, refusals
 from domain.decision import Cause, Decision
 from domain.instruments import Instrument
-from domain.lifecycle import CANCELED, NEW, PAUSED, PENDING_CANCEL, TERMINAL, UNKNOWN, Trigger, after
+from domain.lifecycle import (
+    CANCELED,
+    NEW,
+    OPEN,
+    PARTIALLY_FILLED,
+    PAUSED,
+    PENDING_CANCEL,
+    TERMINAL,
+    UNKNOWN,
+    Trigger,
+    after,
+)
 from domain.messages import (
     AmendOrder,
     Answer,
@@ -23,6 +34,7 @@ from domain.messages import (
     Evidence,
     Operation,
     OrderCommand,
+    OrderType,
     PauseOrder,
     PlaceOrder,
     ResumeOrder,
@@ -231,6 +243,8 @@ def _unmovable(order: Order) -> Reason | None:
         return Reason.ORDER_OUTCOME_UNKNOWN
     if order.status is PENDING_CANCEL or order.closing is not None:
         return Reason.ORDER_PENDING_CANCEL
+    if decision.amending(order):
+        return Reason.ORDER_PENDING_AMENDMENT
     if order.attempt >= ids.ATTEMPT_MAX:
         return Reason.ATTEMPTS_EXHAUSTED
     return None
@@ -260,7 +274,9 @@ def resume(d: Decision, order: Order, command: OrderCommand) -> Order | Reason:
 
 
 def amend(d: Decision, order: Order, asked: AmendOrder, command: OrderCommand, available: int) -> Order | Reason:
-    """Changes quantity, price or both: at once if the order is paused, else once the venue has canceled what it has.
+    """Changes quantity, price or both: at once if the order is paused. A resting order that only becomes smaller is
+    amended where it is, so that it keeps its place in the queue; any other is placed anew, once the venue has canceled
+    what it has.
 
     The command's deadline becomes the order's: it is this command that has the order sent again.
     """
@@ -276,6 +292,9 @@ def amend(d: Decision, order: Order, asked: AmendOrder, command: OrderCommand, a
     if paused:
         amended = d.note(moves.move(amended, Trigger.AMEND), EventKind.ORDER_AMENDED, command_id=command_id)
         return moves.release(d, amended, -more, command_id)
+    if _shrinks(order, amended):
+        order = replace(order, amend_quantity=amended.quantity, expires_at=command.expires_at)
+        return d.ask(d.note(order, EventKind.AMEND_REQUESTED, command_id=command_id), Operation.AMEND)
     order = moves.release(d, order, min(0, -more), command_id)  # a smaller reserve waits until the venue has agreed
     order = replace(
         moves.move(order, Trigger.AMEND),
@@ -285,6 +304,12 @@ def amend(d: Decision, order: Order, asked: AmendOrder, command: OrderCommand, a
         expires_at=command.expires_at,
     )
     return moves.cancel_at_venue(d, d.note(order, EventKind.AMEND_REQUESTED, command_id=command_id))
+
+
+def _shrinks(order: Order, amended: Order) -> bool:
+    """Whether *amended* is *order* on the book, only smaller: what every venue can do to an order where it is."""
+    resting = order.status in (OPEN, PARTIALLY_FILLED) and order.order_type is OrderType.LIMIT
+    return resting and amended.price == order.price and amended.quantity < order.quantity
 
 
 def _reserve_meanwhile(d: Decision, order: Order, amended: Order) -> int:

@@ -21,7 +21,7 @@ from domain.messages import (
     TimeInForce,
     VenueRequest,
 )
-from domain.state import Order
+from domain.state import NOTHING, Order
 
 SECOND_US: Final = 1_000_000
 _ACCEPTED: Final = Answer.ACCEPTED
@@ -29,6 +29,7 @@ _BUY: Final = Side.BUY
 _GTC: Final = TimeInForce.GTC
 _GTD: Final = TimeInForce.GTD
 _PLACE: Final = Operation.PLACE
+_AMEND: Final = Operation.AMEND
 
 
 class Cause(Message, frozen=True):
@@ -195,6 +196,7 @@ class Decision:
         cause = self.cause
         client_id = client_order_id(order, cause.partition)
         order_type, price, time_in_force = terms(order, self.instrument(order))
+        quantity = leaves(order) if operation is not _AMEND else amended_attempt(order)
         self.requests.append(
             VenueRequest(
                 f"{client_id}:{order.request_sequence}",
@@ -207,7 +209,7 @@ class Decision:
                 order.request_sequence,
                 order.side,
                 order_type,
-                leaves(order),
+                quantity,
                 cause.now,
                 price,
                 order.stop_price,
@@ -235,6 +237,23 @@ def _of_trade(event: OrderEvent, trade: ledger.Fill) -> OrderEvent:
 def leaves(order: Order) -> int:
     """The quantity still to trade; an overfill leaves nothing."""
     return max(0, order.quantity - order.filled_quantity)
+
+
+def sent(order: Order) -> int:
+    """What the current attempt is for at the venue, as far as is known: what it has traded, and what is left."""
+    return leaves(order) + order.attempt_filled
+
+
+def amending(order: Order) -> bool:
+    """Whether the venue has been asked to make *order* smaller where it is, and nobody knows yet that it is."""
+    return order.amend_quantity is not None and order.after_cancel is NOTHING
+
+
+def amended_attempt(order: Order) -> int:
+    """What the current attempt of an order that is :func:`amending` comes down to: what earlier ones traded is not
+    asked of it.
+    """
+    return (order.amend_quantity or order.quantity) - (order.filled_quantity - order.attempt_filled)
 
 
 def client_order_id(order: Order, partition: int) -> str:

@@ -145,13 +145,15 @@ class Operation(StrEnum):
     PLACE = "PLACE"
     CANCEL = "CANCEL"
     QUERY = "QUERY"
+    AMEND = "AMEND"  # make the order smaller where it is
 
 
 class VenueRequest(Message, frozen=True):
     """One thing to do at a venue.
 
     Requests of one *client_order_id* are done in the order of their *sequence*. *quantity* is what this attempt sends
-    (the order's leaves quantity); a PLACE is never sent after *expires_at*.
+    (the order's leaves quantity), for an AMEND what it comes down to, trades included; a PLACE is never sent after
+    *expires_at*.
     """
 
     request_id: str
@@ -184,6 +186,7 @@ class ReportKind(StrEnum):
     CANCELED = "CANCELED"  # off the book; cumulative_quantity says how much had traded
     EXPIRED = "EXPIRED"  # off the book by time in force or self-trade prevention
     CANCEL_REJECTED = "CANCEL_REJECTED"  # the cancel failed; the order's own state is as it was
+    AMEND_REJECTED = "AMEND_REJECTED"  # the amendment failed, or nobody knows
     UNKNOWN = "UNKNOWN"  # a placement was or may have been sent, and its outcome is not known
     NOT_FOUND = "NOT_FOUND"  # one look-up by client order ID found nothing; proves nothing alone
 
@@ -192,8 +195,8 @@ class VenueReport(Message, frozen=True):
     """What a venue said, or what is known of it.
 
     Routed by *client_order_id*, which holds the partition and names the order (``domain.ids``), so that a gateway needs
-    no memory of its own. *cumulative_quantity* counts this client order ID's trades alone. The four instants and
-    *throttle_wait_us* are there where the report answers a call.
+    no memory of its own. *cumulative_quantity* counts this client order ID's trades alone, *order_quantity* is what it
+    is for at the venue. The four instants and *throttle_wait_us* are there where the report answers a call.
     """
 
     client_order_id: str
@@ -218,6 +221,7 @@ class VenueReport(Message, frozen=True):
     sent_at: int | None = None
     received_at: int | None = None
     throttle_wait_us: int | None = None
+    order_quantity: int | None = None
 
 
 # ── events: what the agents decided ─────────────────────────────────────────────────────────────────────────────────

@@ -51,7 +51,7 @@ def next_timer(d: Decision, order: Order) -> int:
         return order.updated_at + policy.order_retention_us
     if order.status is UNKNOWN or order.looks or owes_fills(order):
         due = _next_look(policy, order, now)
-    elif order.status in (PENDING_SUBMISSION, PENDING_CANCEL):
+    elif order.status in (PENDING_SUBMISSION, PENDING_CANCEL) or decision.amending(order):
         due = now + min(max(policy.patience_us, now - order.updated_at), policy.patience_us_max)
     else:
         due = 0
@@ -132,6 +132,21 @@ def place_again(
     return d.ask(d.note(order, kind, command_id=command_id), Operation.PLACE)
 
 
+def replace_at_venue(d: Decision, order: Order, reason: str | None) -> Order:
+    """Has the venue cancel what it wouldn't amend, for *reason*; what is left is placed anew after that."""
+    order = replace(move(order, Trigger.AMEND), after_cancel=AfterCancel.AMEND, looks=0)
+    return cancel_at_venue(d, d.note(order, EventKind.CANCEL_REQUESTED, reason=reason))
+
+
+def amended(d: Decision, order: Order, evidence: Evidence) -> Order:
+    """The venue has made *order* smaller where it is. That may be what it has traded already."""
+    order = replace(order, quantity=order.amend_quantity or order.quantity, amend_quantity=None, looks=0)
+    if not leaves(order):
+        order = move(order, Trigger.LAST_FILL)
+    order = d.note(replace(order, evidence=evidence), EventKind.ORDER_AMENDED, evidence=evidence)
+    return trim(d, order, f"amendment of {order.order_id}")
+
+
 def past_sending(d: Decision, order: Order) -> bool:
     """Whether it is too late to send *order* at all."""
     deadline = decision.deadline(order)
@@ -143,6 +158,7 @@ def end(d: Decision, order: Order, status: OrderStatus, evidence: Evidence, reas
     paused = order.status is PAUSED and status is CANCELED
     order = move(order, Trigger.CANCEL if paused else _END_TRIGGERS[status])
     order = replace(order, evidence=evidence, reason=reason, after_cancel=NOTHING, unknown_since=None)
+    order = replace(order, amend_quantity=None, amend_price=None)
     order = d.note(order, _END_EVENTS[status], evidence=evidence, reason=reason)
     return release(d, order, order.reserved, f"end of {order.order_id}")
 

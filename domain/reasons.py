@@ -48,6 +48,7 @@ class Reason(StrEnum):
     # the order's own state
     ORDER_ENDED = "ORDER_ENDED"
     ORDER_PENDING_CANCEL = "ORDER_PENDING_CANCEL"
+    ORDER_PENDING_AMENDMENT = "ORDER_PENDING_AMENDMENT"
     ORDER_OUTCOME_UNKNOWN = "ORDER_OUTCOME_UNKNOWN"
     ORDER_ALREADY_PAUSED = "ORDER_ALREADY_PAUSED"
     ORDER_NOT_PAUSED = "ORDER_NOT_PAUSED"
@@ -60,5 +61,7 @@ class Reason(StrEnum):
     NEVER_PLACED = "NEVER_PLACED"  # a quorum of look-ups, past the venue's bound, found nothing
     OUTCOME_UNKNOWN = "OUTCOME_UNKNOWN"
     ORDER_FILLED = "ORDER_FILLED"
+    NOT_AMENDED = "NOT_AMENDED"  # the venue has the order as it was
+    REDUCED_AT_VENUE = "REDUCED_AT_VENUE"  # by somebody else; what it came down to has traded
     # reports that can't be booked
     INVALID_FILL = "INVALID_FILL"

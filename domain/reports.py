@@ -132,6 +132,10 @@ def _acknowledged(d: Decision, report: VenueReport, order: Order) -> Order | Non
     """The order exists at the venue. That proves an unknown placement, and that a cancel still has work to do."""
     seen = max(_counted(report, order) or 0, order.attempt_cumulative or 0)
     order = replace(order, venue_order_id=report.venue_order_id or order.venue_order_id)
+    if decision.amending(order) and report.order_quantity == decision.amended_attempt(order):
+        order = moves.amended(d, order, report.evidence)
+    elif order.closing is None and _complete_at_less(report, order):
+        return moves.leave_book(d, order, CANCELED, seen, report.evidence, Reason.REDUCED_AT_VENUE)
     if seen > order.attempt_filled:
         order = replace(order, attempt_cumulative=seen)  # fills are on their way; a timer asks if they don't come
     if order.status in (UNKNOWN, PENDING_SUBMISSION):
@@ -139,7 +143,24 @@ def _acknowledged(d: Decision, report: VenueReport, order: Order) -> Order | Non
         return _proven(d, order)
     if order.status is PENDING_CANCEL and report.operation is Operation.QUERY and order.closing is None:
         return moves.cancel_at_venue(d, order)  # still on the book: the cancel has been lost
+    if decision.amending(order) and report.operation is Operation.QUERY and _answers_last(d, report, order):
+        return moves.replace_at_venue(d, order, Reason.NOT_AMENDED)  # it was asked after the amendment had been tried
+    if order.looks and order.status in (OPEN, PARTIALLY_FILLED) and not decision.amending(order):
+        return replace(order, looks=0)
     return order
+
+
+def _complete_at_less(report: VenueReport, order: Order) -> bool:
+    """Whether the venue has nothing left of the attempt to trade, though less than was sent has traded: it has been
+    made smaller there, and no fill will ever complete it.
+    """
+    there = report.order_quantity
+    return there is not None and there < decision.sent(order) and (report.cumulative_quantity or 0) >= there
+
+
+def _answers_last(d: Decision, report: VenueReport, order: Order) -> bool:
+    """Whether *report* answers the last request about *order*."""
+    return report.request_id == decision.request_id(order, d.cause.partition)
 
 
 def _opening(order: Order) -> Trigger:
@@ -251,8 +272,7 @@ def _left_book(d: Decision, report: VenueReport, order: Order, closing: OrderSta
 
 def _counted(report: VenueReport, order: Order) -> int | None:
     """How much the venue says this attempt has traded; never more than was sent, which it would wait for in vain."""
-    sent = leaves(order) + order.attempt_filled
-    return None if report.cumulative_quantity is None else min(report.cumulative_quantity, sent)
+    return None if report.cumulative_quantity is None else min(report.cumulative_quantity, decision.sent(order))
 
 
 def _cancel_rejected(d: Decision, report: VenueReport, order: Order) -> Order | None:
@@ -262,7 +282,7 @@ def _cancel_rejected(d: Decision, report: VenueReport, order: Order) -> Order | 
     """
     if order.status is not PENDING_CANCEL or order.closing is not None:
         return None
-    if report.request_id not in (None, decision.request_id(order, d.cause.partition)):
+    if report.request_id is not None and not _answers_last(d, report, order):
         return None
     if report.reason == Reason.OUTCOME_UNKNOWN:
         return replace(order, looks=order.looks + 1)
@@ -271,9 +291,20 @@ def _cancel_rejected(d: Decision, report: VenueReport, order: Order) -> Order | 
             return replace(order, looks=order.looks + 1)  # it was there: a look that lags, or one that lies
         return _lost(d, moves.move(order, Trigger.OUTCOME_LOST), report)
     trigger = Trigger.CANCEL_FAILED_PARTIAL if order.filled_quantity else Trigger.CANCEL_FAILED
-    order = replace(moves.move(order, trigger), after_cancel=NOTHING, amend_quantity=None, amend_price=None, looks=0)
+    doubtful = report.reason == Reason.ORDER_FILLED and leaves(order) > 0  # at more, or at less, than is known here
+    order = replace(moves.move(order, trigger), after_cancel=NOTHING, amend_quantity=None, amend_price=None)
+    order = replace(order, looks=int(doubtful))
     order = d.note(order, EventKind.CANCEL_REJECTED, evidence=report.evidence, reason=report.reason)
     return moves.trim(d, order, f"failed cancel of {order.order_id}") if leaves(order) else order
+
+
+def _amend_rejected(d: Decision, report: VenueReport, order: Order) -> Order | None:
+    """The venue didn't make the order smaller where it is: it is replaced. Where nobody knows, the venue is asked."""
+    if not decision.amending(order) or order.closing is not None or not _answers_last(d, report, order):
+        return None
+    if report.reason == Reason.OUTCOME_UNKNOWN:
+        return replace(order, looks=order.looks + 1)
+    return moves.replace_at_venue(d, order, report.reason)
 
 
 _INTERPRETERS: Final[dict[ReportKind, Callable[[Decision, VenueReport, Order], Order | None]]] = {
@@ -285,4 +316,5 @@ _INTERPRETERS: Final[dict[ReportKind, Callable[[Decision, VenueReport, Order], O
     ReportKind.CANCELED: _canceled,
     ReportKind.EXPIRED: _expired,
     ReportKind.CANCEL_REJECTED: _cancel_rejected,
+    ReportKind.AMEND_REJECTED: _amend_rejected,
 }

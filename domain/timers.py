@@ -28,7 +28,7 @@ def remind(d: Decision, order: Order) -> None:
     if expiring and order.status is PAUSED:
         return moves.keep(d, moves.end(d, order, EXPIRED, Evidence.DECISION, Reason.GOOD_TILL_PASSED))
     if expiring and order.status in _RESTING and order.closing is None:
-        order = replace(moves.move(order, Trigger.CANCEL), after_cancel=AfterCancel.EXPIRE)
+        order = replace(moves.move(order, Trigger.CANCEL), after_cancel=AfterCancel.EXPIRE, amend_quantity=None)
         order = d.note(order, EventKind.CANCEL_REQUESTED, reason=Reason.GOOD_TILL_PASSED)
         return moves.keep(d, moves.cancel_at_venue(d, order))
     return moves.keep(d, d.ask(order, Operation.QUERY))

@@ -39,6 +39,7 @@ POLICY = Policy(unknown_bounds_us={"slow": 40 * SECOND_US})
 AMOUNTS = frozenset(
     {"quantity", "price", "stop_price", "max_cost", "amount", "reserved", "amend_quantity", "amend_price"}
     | {"filled_quantity", "filled_cost", "attempt_filled", "attempt_cumulative", "cumulative_quantity"}
+    | {"order_quantity"}
     | {"fill_quantity", "fill_price", "fee", "fee_rate_max", "tick_size", "lot_size", "notional_min"}
     | {"quantity_min", "quantity_max", "price_max"}
 )
@@ -212,6 +213,7 @@ _ANSWERED: dict[ReportKind, Operation] = {
     ReportKind.UNKNOWN: Operation.PLACE,
     ReportKind.CANCELED: Operation.CANCEL,
     ReportKind.CANCEL_REJECTED: Operation.CANCEL,
+    ReportKind.AMEND_REJECTED: Operation.AMEND,
     ReportKind.NOT_FOUND: Operation.QUERY,
 }
 

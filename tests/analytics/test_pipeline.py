@@ -291,7 +291,7 @@ def test_an_insert_that_hangs_keeps_nobody_waiting(play):
 
 def test_a_replay_is_read_to_its_end_however_much_is_buffered(monkeypatch):
     records = [pipeline.Record(n, 1_000, b"k", b"v") for n in range(20)]
-    intent = intents.Intent(0, 19, 20, intents.digest_of(records), 1)
+    intent = intents.Intent(0, 19, 20, intents.digest_of(records), VERSION)
     play = Play(monkeypatch, TopicPartition(TOPIC, 0, 0, intents.metadata_of(intent)))
     play.poll(*range(15))
     assert play.broker.paused == set()

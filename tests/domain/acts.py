@@ -52,6 +52,7 @@ ACTS: Final[dict[str, Act]] = {
         },
         lambda play: play.world.orders,
     ),
+    "shrink": Act(6, {"index": INDEX, "part": [1, 2, 3]}, lambda play: play.resting()),
     "cancel_all": Act(1, {"user": list(USERS), "symbol": [None, *SYMBOLS]}),
     "transfer": Act(
         2,

@@ -37,7 +37,7 @@ from domain.messages import (
 from domain.reasons import Reason
 from domain.state import Order
 from tests.builders import PARTITION, RULES, a_place, a_transfer, units
-from tests.domain.venue import Venue
+from tests.domain.venue import LOT, Venue
 from tests.domain.world import Input, World
 
 POLICY: Final = Policy(order_retention_us=60 * SECOND_US, answer_retention_us=300 * SECOND_US)
@@ -56,6 +56,7 @@ KINDS: Final[dict[str, dict[str, Any]]] = {
     "stop limit": {"order_type": OrderType.STOP_LIMIT},
 }
 NEVER: Final = 1 << 62
+_RESTING: Final = (OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED)
 _PRICED: Final = (OrderType.LIMIT, OrderType.STOP_LIMIT)
 
 
@@ -98,6 +99,15 @@ class Play:
         order = pick(orders, -1 - index)
         terms = (quantity and units(quantity), price and units(price)) if asked is AmendOrder else ()
         self._command(order.user_id, asked(order.order_id, *terms), deadline)
+
+    def shrink(self, index: int, part: int) -> None:
+        """An amendment of an order on the book to less: *part* quarters of what is left."""
+        order = pick(self.resting(), -1 - index)
+        left = max(LOT, decision.leaves(order) * part // 4 // LOT * LOT)
+        self._command(order.user_id, AmendOrder(order.order_id, order.filled_quantity + left))
+
+    def resting(self) -> list[Order]:
+        return [order for order in self.world.orders.values() if order.status in _RESTING]
 
     def cancel_all(self, user: str, symbol: str | None) -> None:
         live = [
@@ -289,13 +299,13 @@ class Play:
         raise AssertionError(f"not at rest: {self.world.orders}")
 
     def _check_agreement(self) -> None:
-        """Every order has ended, is paused, or is open on both sides."""
-        open_here = Counter(
-            decision.client_order_id(order, PARTITION)
+        """Every order has ended, is paused, or is open on both sides, for as much."""
+        open_here = sorted(
+            (decision.client_order_id(order, PARTITION), decision.leaves(order))
             for order in self.world.orders.values()
-            if order.status in (OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED)
+            if order.status in _RESTING
         )
-        assert open_here == Counter(order.request.client_order_id for order in self.venue.open_orders())
+        assert open_here == sorted((order.request.client_order_id, order.leaves) for order in self.venue.open_orders())
         at_rest = {*TERMINAL, OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED, OrderStatus.PAUSED}
         for order in self.world.every_order().values():
             assert order.status in at_rest

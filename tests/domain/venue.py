@@ -45,11 +45,15 @@ class Trade(msgspec.Struct):
 
 
 class VenueOrder(msgspec.Struct):
-    """An order that arrived. *status* is OPEN, or the report of how it left the book: FILL or one of ENDINGS."""
+    """An order that arrived, for *quantity* by now.
+
+    *status* is OPEN, or the report of how it left the book: FILL or one of ENDINGS.
+    """
 
     venue_order_id: str
     request: VenueRequest
     seen_from: int
+    quantity: int
     status: str = OPEN
     closed_seen_from: int = 0
     trades: list[Trade] = msgspec.field(default_factory=list)
@@ -60,7 +64,7 @@ class VenueOrder(msgspec.Struct):
 
     @property
     def leaves(self) -> int:
-        return self.request.quantity - self.executed
+        return self.quantity - self.executed
 
 
 class Venue:
@@ -96,6 +100,8 @@ class Venue:
                 self._place(request, chance, part, lag)
             case Operation.CANCEL:
                 self._cancel(request, chance, lag)
+            case Operation.AMEND:
+                self._amend(request, chance, lag)
             case Operation.QUERY:
                 self._query(request, chance)
 
@@ -129,10 +135,10 @@ class Venue:
 
     def _accepted(self, request: VenueRequest, order: VenueOrder, part: int) -> None:
         told = order.trades if part % 2 else []
-        cumulative = order.executed if order.trades else None
-        self._answer(
-            request, ReportKind.ACKNOWLEDGED, venue_order_id=order.venue_order_id, cumulative_quantity=cumulative
-        )
+        details = self._shown(order)
+        if not order.trades:
+            details["cumulative_quantity"] = None
+        self._answer(request, ReportKind.ACKNOWLEDGED, **details)
         for trade in told:
             self._answer(request, ReportKind.FILL, **self._fill(order, trade))
         if order.status in ENDINGS:
@@ -155,6 +161,28 @@ class Venue:
             return self._answer(request, ReportKind.CANCEL_REJECTED, reason=Reason.OUTCOME_UNKNOWN)
         return self._answer(request, ReportKind.CANCELED, **self._closed(order))
 
+    def _amend(self, request: VenueRequest, chance: int, lag: int) -> None:
+        """Some venues are asked by a look-up after it, whose answer is part of this one's: it may show the order."""
+        order = self._visible(request.client_order_id)
+        if chance % 6 == 5:
+            self.in_flight.append((self.now + lag * LATE_US // 4, request, 0))
+        if chance % 6 in (4, 5):  # lost on the way, or late
+            return self._answer(request, ReportKind.AMEND_REJECTED, reason=Reason.OUTCOME_UNKNOWN)
+        if order is None or not self._reduce(order, request.quantity):
+            if order is not None and chance % 2:
+                self._answer(request, ReportKind.ACKNOWLEDGED, Evidence.QUERY, **self._shown(order))
+            return self._answer(request, ReportKind.AMEND_REJECTED, reason="-2038")
+        if chance % 6 == 2:
+            return self._answer(request, ReportKind.AMEND_REJECTED, reason=Reason.OUTCOME_UNKNOWN)
+        return self._answer(request, ReportKind.ACKNOWLEDGED, **self._shown(order))
+
+    def _reduce(self, order: VenueOrder, quantity: int) -> bool:
+        """Whether *order* comes down to *quantity*. A venue takes no less than what has traded."""
+        possible = order.status == OPEN and order.executed < quantity < order.quantity
+        if possible:
+            order.quantity = quantity
+        return possible
+
     def _query(self, request: VenueRequest, chance: int) -> None:
         if chance % 4 == 3:
             return None  # no usable answer: no report
@@ -163,7 +191,7 @@ class Venue:
             self.negative_looks.setdefault(request.client_order_id, set()).add((request.request_id, self.now))
             return self._answer(request, ReportKind.NOT_FOUND, Evidence.QUERY)
         closed = order.status in ENDINGS and order.closed_seen_from <= self.now
-        kind, details = ReportKind(order.status) if closed else ReportKind.ACKNOWLEDGED, self._closed(order)
+        kind, details = ReportKind(order.status) if closed else ReportKind.ACKNOWLEDGED, self._shown(order)
         if not closed and chance % 4:  # only what the look-up's trades add up to
             details["cumulative_quantity"] = None
         if chance % 2:  # the state first, its trades after it
@@ -202,12 +230,15 @@ class Venue:
         """Moves to *now*; what was in flight arrives on the way."""
         for at, request, part in [late for late in self.in_flight if late[0] <= now]:
             self.now = max(self.now, at)
-            self._arrive(request, part, 0)
+            if request.operation is Operation.PLACE:
+                self._arrive(request, part, 0)
+            elif request.client_order_id in self.orders:
+                self._reduce(self.orders[request.client_order_id][-1], request.quantity)
         self.in_flight = [late for late in self.in_flight if late[0] > now]
         self.now = now
 
     def _arrive(self, request: VenueRequest, part: int, lag: int) -> VenueOrder:
-        order = VenueOrder(f"V{self._number()}", request, self.now + lag * LAG_US // 4)
+        order = VenueOrder(f"V{self._number()}", request, self.now + lag * LAG_US // 4, request.quantity)
         self.orders.setdefault(request.client_order_id, []).append(order)
         all_or_nothing = request.time_in_force is TimeInForce.FOK
         if part >= 2 and not (all_or_nothing and part < 4):
@@ -262,6 +293,9 @@ class Venue:
             "fee_asset": trade.fee_asset if trade.fee else None,
         }
 
+    def _shown(self, order: VenueOrder) -> dict[str, Any]:
+        return self._closed(order) | {"order_quantity": order.quantity}
+
     def _closed(self, order: VenueOrder) -> dict[str, Any]:
         return {"venue_order_id": order.venue_order_id, "cumulative_quantity": order.executed}
 
@@ -278,7 +312,11 @@ class Venue:
         """Whether the client order ID is on the book, on its way, or waiting to be sent."""
         return (
             any(order.status == OPEN for order in self.orders.get(client_order_id, ()))
-            or any(request.client_order_id == client_order_id for _, request, _ in self.in_flight)
+            or any(
+                request.client_order_id == client_order_id
+                for _, request, _ in self.in_flight
+                if request.operation is Operation.PLACE
+            )
             or any(request.operation is Operation.PLACE for request in self.queues.get(client_order_id, ()))
         )
 

@@ -59,7 +59,7 @@ def test_ids_are_the_registrys(server):
         message = samples.message(name, 5)
         data = codec.encode(message)
         subject = f"fillstream.{type(message).__name__}"
-        assert [wire_id(data)] == server.subjects[subject]
+        assert wire_id(data) == server.subjects[subject][-1], "the newest version's"
         assert json.loads(server.texts[wire_id(data)]["schema"]) == catalog.bare(catalog.latest(name))
         assert codec.decode(data, type(message)) == message
 
