@@ -116,7 +116,7 @@ class Dispatcher:
             if work is None or self.under_way >= self._slots:
                 return _IDLE_US
             if not self._caller.breaker.closed():
-                if self._counts[Operation.CANCEL]:
+                if self._counts[Operation.CANCEL] or self._counts[Operation.AMEND]:
                     return _IDLE_US
                 if now < self._cancel_not_before_us:
                     return self._cancel_not_before_us - now

@@ -1,13 +1,13 @@
 """What is done for each request, from its first step in the log to its last.
 
 A placement is attempted only after a commit has said so, and only while the lease holds; it is never sent twice unless
-the venue has said that the first did not happen. Cancels and queries may be repeated freely.
+the venue has said that the first did not happen. Cancels, amendments and queries may be repeated freely.
 """
 
 import asyncio
 import random
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, TypeAlias
 
 import structlog
 
@@ -24,7 +24,7 @@ from venue_gateways.reporter import Reporter
 from venue_gateways.reports import Times
 from venue_gateways.requests import CommitRefused
 from venue_gateways.scheduler import Scheduler, Work
-from venue_gateways.venue import Answer, Cancel, Finding, OrderState, Outcome, Place, Remedy
+from venue_gateways.venue import Amend, Answer, Cancel, Finding, OrderState, Outcome, Place, Remedy
 
 _SECOND_US: Final = 1_000_000
 #: A commit that was refused is tried again after this long; so is a lease that has run out.
@@ -36,14 +36,16 @@ _BACKOFF_MAX_US: Final = 5 * _SECOND_US
 _RENEWS_US: Final = _SECOND_US
 #: A query that got no tokens by then is left: who asked will ask again.
 _QUERY_GIVES_UP_US: Final = 10 * _SECOND_US
-#: A cancel waits this long for tokens before it looks up again.
-_CANCEL_WAITS_US: Final = 10 * _SECOND_US
-#: A venue that has only taken note of a cancel is looked at after these pauses, unless its stream has told before what
-#: came of it; then the cancel is made again.
+#: A cancel, or an amendment, waits this long for tokens before it looks up again.
+_CHANGE_WAITS_US: Final = 10 * _SECOND_US
+#: A venue that has only taken note of a change is looked at after these pauses, unless its stream has told before what
+#: came of a cancel; then the cancel is made again.
 _NOTED_LOOKS_US: Final = (100_000, 400_000, 1_500_000)
-#: A cancel that has been retried for so long is given up.
-_CANCEL_GIVES_UP_US: Final = 600 * _SECOND_US
+#: A change that has been retried for so long is given up.
+_CHANGE_GIVES_UP_US: Final = 600 * _SECOND_US
 VENUE_UNAVAILABLE: Final = "VENUE_UNAVAILABLE"
+
+Settled: TypeAlias = Callable[[Work, Answer, Times], Awaitable[None]]
 
 log = structlog.get_logger()
 
@@ -76,7 +78,9 @@ class Handling:
             if request.operation is Operation.PLACE:
                 await self._place(work, granted_us, waited_us)
             elif request.operation is Operation.CANCEL:
-                await self._cancel(work)
+                await self._change(work, Cancel, self._canceled)
+            elif request.operation is Operation.AMEND:
+                await self._change(work, Amend, self._amended)
             else:
                 await self._query(work)
         finally:
@@ -180,40 +184,78 @@ class Handling:
         expires_at = work.request.expires_at
         return expires_at is not None and wall_us() >= expires_at
 
-    # ── cancels ────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── cancels and amendments ─────────────────────────────────────────────────────────────────────────────────────
 
-    async def _cancel(self, work: Work) -> None:
-        if not self._caller.adapter.traits.cancels_by_venue_order_id:
-            await self._send_cancel(work, Cancel(work.request))
-        elif (venue_order_id := await self._venue_order_id(work)) is not None:
-            await self._send_cancel(work, Cancel(work.request, venue_order_id))
-
-    async def _send_cancel(self, work: Work, call: Cancel) -> None:
+    async def _change(self, work: Work, kind: type[Cancel | Amend], settled: Settled) -> None:
+        """Make a call of *kind*; its answer is *settled* by what takes it."""
+        venue_order_id = None
+        if self._caller.adapter.traits.changes_by_venue_order_id:
+            venue_order_id = await self._venue_order_id(work)
+            if venue_order_id is None:
+                return None
+        call = kind(work.request, venue_order_id)
         try:
-            waited = await self._caller.acquire(call, _in(_CANCEL_WAITS_US))
+            waited = await self._caller.acquire(call, _in(_CHANGE_WAITS_US))
         except TooLate:
             return self._again(work, 0)
         if not work.holding.live:
             return self._scheduler.finish(work)
         exchange = await self._caller.send(call, waited)
-        return await self._canceled(work, exchange.answer, _times(exchange))
+        return await settled(work, exchange.answer, _times(exchange))
 
     async def _canceled(self, work: Work, answer: Answer, times: Times) -> None:
         request = work.request
         if answer.outcome is Outcome.RETRY_SAFE:
-            return await self._cancel_later(work, answer, times)
+            return await self._change_later(work, answer, times)
         if answer.order is not None and answer.order.state is OrderState.CANCELED:
             self._facts.answered(answer.order, ())
             return await self._finish(work, reports.canceled(request, answer.order, Evidence.RESPONSE, times))
         if answer.outcome is Outcome.REJECTED and answer.remedy is not Remedy.LOOK_UP:
-            told = reports.about(request, ReportKind.CANCEL_REJECTED, Evidence.RESPONSE, times, answer.reason)
-            return await self._finish(work, [told])
+            return await self._finish(work, [reports.failed(request, Evidence.RESPONSE, times, answer.reason)])
         if await self._canceled_meanwhile(work, times):
             return None
         if answer.outcome is Outcome.ACCEPTED and answer.order is None:
             return await self._canceled_soon(work, answer, times)
         finding = Finding(usable=False) if answer.outcome is Outcome.UNKNOWN else await self._look_up(work)
-        return await self._uncanceled(work, finding, times)  # it knows no such open order, or nobody knows what it did
+        return await self._unchanged(work, finding, times)  # it knows no such open order, or nobody knows what it did
+
+    async def _amended(self, work: Work, answer: Answer, times: Times) -> None:
+        request = work.request
+        if answer.outcome is Outcome.RETRY_SAFE:
+            return await self._change_later(work, answer, times)
+        if answer.order is not None and answer.order.quantity == request.quantity:
+            self._facts.answered(answer.order, ())
+            return await self._finish(work, reports.placed(request, answer.order, (), Evidence.RESPONSE, times))
+        if answer.outcome is Outcome.REJECTED and answer.remedy is not Remedy.LOOK_UP:
+            return await self._finish(work, [reports.failed(request, Evidence.RESPONSE, times, answer.reason)])
+        if await self._amended_meanwhile(work, times):
+            return None
+        if answer.outcome is Outcome.ACCEPTED:
+            return await self._amended_soon(work, times)
+        finding = Finding(usable=False) if answer.outcome is Outcome.UNKNOWN else await self._look_up(work)
+        return await self._unchanged(work, finding, times, answer.reason)
+
+    async def _amended_soon(self, work: Work, times: Times) -> None:
+        """The venue has taken note of the amendment: what it shows is told once it is made, or after the last look."""
+        finding = Finding(usable=False)
+        for pause_us in _NOTED_LOOKS_US:
+            await asyncio.sleep(pause_us / _SECOND_US)
+            if await self._amended_meanwhile(work, times):
+                return None
+            finding = await self._look_up(work)
+            order = finding.order
+            if order is not None and (order.quantity == work.request.quantity or order.state is not OrderState.OPEN):
+                break
+        return await self._unchanged(work, finding, times)
+
+    async def _amended_meanwhile(self, work: Work, times: Times) -> bool:
+        """Whether the stream has shown the order at its new quantity; then *work* has been answered."""
+        held = self._facts.held(work.request.client_order_id)
+        if held is None or held.quantity != work.request.quantity:
+            return False
+        self._facts.answered(held, ())
+        await self._finish(work, reports.placed(work.request, held, (), Evidence.STREAM, times))
+        return True
 
     async def _venue_order_id(self, work: Work) -> str | None:
         """The venue's own ID of an order that is open, as far as is known. None: there is no such order, or nobody can
@@ -226,9 +268,9 @@ class Handling:
         finding = await self._look_up(work)
         times = Times(wall_us(), sent, sent + steady_us() - began)
         if not finding.usable:
-            await self._cancel_later(work, Answer(Outcome.RETRY_SAFE, VENUE_UNAVAILABLE), times)
+            await self._change_later(work, Answer(Outcome.RETRY_SAFE, VENUE_UNAVAILABLE), times)
         elif finding.order is None or finding.order.state is not OrderState.OPEN:
-            await self._uncanceled(work, finding, times)
+            await self._unchanged(work, finding, times)
         else:
             return finding.order.venue_order_id
         return None
@@ -241,8 +283,8 @@ class Handling:
                 return None
             finding = await self._look_up(work)
             if finding.order is not None and finding.order.state is not OrderState.OPEN:
-                return await self._uncanceled(work, finding, times)
-        return await self._cancel_later(work, answer, times)
+                return await self._unchanged(work, finding, times)
+        return await self._change_later(work, answer, times)
 
     async def _canceled_meanwhile(self, work: Work, times: Times) -> bool:
         """Whether the stream has told that the order is canceled; then *work* has been answered."""
@@ -253,19 +295,18 @@ class Handling:
         await self._finish(work, reports.canceled(work.request, held, Evidence.STREAM, times))
         return True
 
-    async def _uncanceled(self, work: Work, finding: Finding, times: Times) -> None:
+    async def _unchanged(self, work: Work, finding: Finding, times: Times, refusal: str | None = None) -> None:
         self._facts.answered(finding.order, finding.trades)
-        await self._finish(work, reports.uncanceled(work.request, finding, times))
+        await self._finish(work, reports.unchanged(work.request, finding, times, refusal))
 
     async def _look_up(self, work: Work) -> Finding:
         request = work.request
         return await self._caller.look_up(request.symbol, request.client_order_id, _in(_QUERY_GIVES_UP_US))
 
-    async def _cancel_later(self, work: Work, answer: Answer, times: Times) -> None:
-        if steady_us() - work.first_tried_us < _CANCEL_GIVES_UP_US:
+    async def _change_later(self, work: Work, answer: Answer, times: Times) -> None:
+        if steady_us() - work.first_tried_us < _CHANGE_GIVES_UP_US:
             return self._again(work, self._pause_us(work, answer))
-        told = reports.about(work.request, ReportKind.CANCEL_REJECTED, Evidence.GATEWAY, times, VENUE_UNAVAILABLE)
-        return await self._finish(work, [told])
+        return await self._finish(work, [reports.failed(work.request, Evidence.GATEWAY, times, VENUE_UNAVAILABLE)])
 
     # ── queries ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -348,7 +389,7 @@ class Handling:
 def _moot(cancel: Work) -> list[VenueReport]:
     """The answer to a cancel of an order that never was at the venue."""
     times = Times(wall_us())
-    return [reports.about(cancel.request, ReportKind.CANCEL_REJECTED, Evidence.GATEWAY, times, Reason.ORDER_NOT_FOUND)]
+    return [reports.failed(cancel.request, Evidence.GATEWAY, times, Reason.ORDER_NOT_FOUND)]
 
 
 def _times(exchange: Exchange) -> Times:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
-from domain.messages import Evidence, Message, ReportKind, VenueReport, VenueRequest
+from domain.messages import Evidence, Message, Operation, ReportKind, VenueReport, VenueRequest
 from domain.reasons import Reason
 from venue_gateways.venue import Answer, Finding, OrderSeen, OrderState, TradeSeen
 
@@ -13,6 +13,7 @@ HANDED_OVER = "HANDED_OVER"
 #: Orders that the venue can't find, and that an operator has decided to be gone.
 NOT_AT_VENUE = "NOT_AT_VENUE"
 
+_FAILURES = {Operation.CANCEL: ReportKind.CANCEL_REJECTED, Operation.AMEND: ReportKind.AMEND_REJECTED}
 _ENDINGS = {OrderState.CANCELED: ReportKind.CANCELED, OrderState.EXPIRED: ReportKind.EXPIRED}
 
 
@@ -58,6 +59,7 @@ def placed(
         venue_order_id=order.venue_order_id,
         cumulative_quantity=order.filled_quantity,
         transacted_at=order.updated_at,
+        order_quantity=order.quantity,
     )
     return [seen, *_trades_and_end(seen, order, trades)]
 
@@ -75,6 +77,7 @@ def fill(base: VenueReport, trade: TradeSeen) -> VenueReport:
         kind=ReportKind.FILL,
         venue_order_id=trade.venue_order_id,
         cumulative_quantity=None,
+        order_quantity=None,
         trade_id=trade.trade_id,
         fill_quantity=trade.quantity,
         fill_price=trade.price,
@@ -98,19 +101,38 @@ def canceled(request: VenueRequest, order: OrderSeen, evidence: Evidence, times:
     ]
 
 
-def uncanceled(request: VenueRequest, finding: Finding, times: Times) -> list[VenueReport]:
-    """The venue knew no such open order, and this is what a look-up found instead."""
+def failed(request: VenueRequest, evidence: Evidence, times: Times, reason: str | None) -> VenueReport:
+    """A cancel, or an amendment, came to nothing."""
+    return about(request, _FAILURES[request.operation], evidence, times, reason)
+
+
+def unchanged(request: VenueRequest, finding: Finding, times: Times, refusal: str | None = None) -> list[VenueReport]:
+    """The venue didn't say that it canceled, or amended, the order, and this is what a look-up found instead.
+
+    *refusal* is why it won't, if it said so.
+    """
     order = finding.order
     if order is None:
         reason = Reason.ORDER_NOT_FOUND if finding.usable else Reason.OUTCOME_UNKNOWN
-        return [about(request, ReportKind.CANCEL_REJECTED, Evidence.QUERY, times, reason)]
+        return [failed(request, Evidence.QUERY, times, reason)]
     base = about(request, ReportKind.ACKNOWLEDGED, Evidence.QUERY, times)
-    seen = replace(base, venue_order_id=order.venue_order_id, cumulative_quantity=order.filled_quantity)
+    seen = replace(
+        base,
+        venue_order_id=order.venue_order_id,
+        cumulative_quantity=order.filled_quantity,
+        order_quantity=order.quantity,
+    )
     reports = _trades_and_end(seen, order, finding.trades)
     if order.state in _ENDINGS:
         return reports
-    reason = Reason.ORDER_FILLED if order.state is OrderState.FILLED else Reason.OUTCOME_UNKNOWN
-    return [*reports, replace(seen, kind=ReportKind.CANCEL_REJECTED, reason=reason)]
+    if order.quantity is not None and (request.operation is Operation.AMEND or order.state is OrderState.FILLED):
+        reports.append(seen)  # it may have come down to less than was placed
+    if request.operation is Operation.AMEND and order.quantity == request.quantity:
+        return reports
+    why: str = Reason.ORDER_FILLED
+    if order.state is not OrderState.FILLED:
+        why = refusal or Reason.OUTCOME_UNKNOWN
+    return [*reports, replace(seen, kind=_FAILURES[request.operation], reason=why)]
 
 
 def looked_up(request: VenueRequest, finding: Finding, times: Times) -> list[VenueReport]:
@@ -154,6 +176,7 @@ def observed(venue: str, order: OrderSeen, evidence: Evidence, now_us: int) -> V
         cumulative_quantity=order.filled_quantity,
         reason=order.reason,
         transacted_at=order.updated_at,
+        order_quantity=order.quantity,
     )
 
 

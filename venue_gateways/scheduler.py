@@ -1,8 +1,8 @@
 """Which request is next: by priority, in order within an order, and never one that has become pointless.
 
 Requests of one client order ID are done strictly one after the other. A cancel of a placement that has not begun takes
-both out at once, and of two queries that wait, one is enough. Delays end by the steady clock; deadlines, which
-others have set, by the wall clock. Both are arguments; no I/O.
+both out at once; of two queries that wait, one is enough, and what is to be canceled needn't be amended. Delays end by
+the steady clock; deadlines, which others have set, by the wall clock. Both are arguments; no I/O.
 """
 
 import heapq
@@ -18,8 +18,13 @@ from venue_gateways.holding import Holding
 
 PRIORITIES: Final = {
     Operation.CANCEL: Priority.CANCEL,
+    Operation.AMEND: Priority.CANCEL,  # it takes back a part
     Operation.PLACE: Priority.PLACE,
     Operation.QUERY: Priority.QUERY,
+}
+_MAKES_NEEDLESS: Final = {
+    Operation.CANCEL: frozenset({Operation.PLACE, Operation.AMEND}),
+    Operation.QUERY: frozenset({Operation.QUERY}),
 }
 
 
@@ -63,12 +68,12 @@ class Scheduler:
         """Take *work* in. The answer is a request that needs no doing any more because of it, if there is one.
 
         A placement that was to be canceled: it has begun, *work* is not queued, and the caller has both to answer.
-        A query like this one: it is gone, and needs no answer.
+        A query like this one, or an amendment of what is to be canceled: it is gone, and needs no answer.
         """
         request = work.request
         line = self._orders.setdefault(request.client_order_id, deque())
         needless = self._made_needless(line, request.operation)
-        if needless is not None and request.operation is Operation.CANCEL:
+        if needless is not None and needless.request.operation is Operation.PLACE:
             work.stage = Stage.GONE
             self.begin(needless)
             return needless
@@ -85,9 +90,9 @@ class Scheduler:
         return needless
 
     def _made_needless(self, line: deque[Work], operation: Operation) -> Work | None:
-        made = {Operation.CANCEL: Operation.PLACE, Operation.QUERY: Operation.QUERY}.get(operation)
+        made = _MAKES_NEEDLESS.get(operation, frozenset())
         for other in reversed(line):
-            if other.request.operation is made and other.stage is Stage.QUEUED:
+            if other.request.operation in made and other.stage is Stage.QUEUED:
                 return other
         return None
 

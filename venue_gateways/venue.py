@@ -53,7 +53,19 @@ class Place(Call, frozen=True):
 
 
 class Cancel(Call, frozen=True):
-    """*venue_order_id* is given if it is known; some venues cancel by nothing else (:class:`Traits`)."""
+    """*venue_order_id* is given if it is known; some venues change orders by nothing else (:class:`Traits`)."""
+
+    request: VenueRequest
+    venue_order_id: str | None = None
+
+
+class Amend(Call, frozen=True):
+    """Makes an order smaller where it is, so that it keeps its place in the queue: to the quantity of *request*, what
+    it has traded included. Made twice, it comes to the same. *venue_order_id* as for :class:`Cancel`.
+
+    At venues where an amendment may also make an order larger, :meth:`Adapter.build` gives it a short life: a copy that
+    comes after the next amendment would undo that.
+    """
 
     request: VenueRequest
     venue_order_id: str | None = None
@@ -162,7 +174,9 @@ class OrderState(StrEnum):
 
 
 class OrderSeen(Value, frozen=True):
-    """An order as the venue shows it. *filled_quantity* counts all its trades."""
+    """An order as the venue shows it. *filled_quantity* counts all its trades; *quantity* is what it is for, None where
+    that isn't told.
+    """
 
     client_order_id: str
     symbol: str
@@ -171,6 +185,7 @@ class OrderSeen(Value, frozen=True):
     venue_order_id: str | None = None
     reason: str | None = None
     updated_at: int | None = None
+    quantity: int | None = None
 
 
 class TradeSeen(Value, frozen=True):
@@ -224,8 +239,8 @@ class Answer(Value, frozen=True):
     """What one call brought. *absent* is a definite "no such order, now"; *position* is where a next page starts.
 
     *wait_us* is how long the venue wants not to be asked, about *limit* (of *scope* alone, if that is given) or (None)
-    at all. A cancel that is ACCEPTED without an *order* has been taken note of: what comes of it has to be looked up.
-    One of many orders may be ACCEPTED with a *reason*, if it holds for some of them only.
+    at all. A cancel, or an amendment, that is ACCEPTED without an *order* has been taken note of: what comes of it has
+    to be looked up. One of many orders may be ACCEPTED with a *reason*, if it holds for some of them only.
     """
 
     outcome: Outcome
@@ -306,7 +321,7 @@ class Traits(Value, frozen=True):
 
     repeat: Repeat
     late_us: int
-    cancels_by_venue_order_id: bool = False
+    changes_by_venue_order_id: bool = False
     ordered_calls: bool = False
     stream_token: bool = False
     silence_max_s: float | None = None
@@ -370,6 +385,7 @@ class Adapter(Protocol):
 PRIORITIES: Mapping[type[Call], Priority] = {
     Place: Priority.PLACE,
     Cancel: Priority.CANCEL,
+    Amend: Priority.CANCEL,
     CancelAll: Priority.CANCEL,
 }
 
@@ -379,7 +395,7 @@ MARKET_DATA: Final[frozenset[type[Call]]] = frozenset({ReadQuotes})
 
 
 def priority(call: Call) -> Priority:
-    """Cancels first, then placements, then everything that only asks."""
+    """What takes back first, then placements, then everything that only asks."""
     return PRIORITIES.get(type(call), Priority.QUERY)
 
 

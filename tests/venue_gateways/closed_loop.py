@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from domain import ids
 from domain.decision import SECOND_US, Policy
 from domain.messages import (
+    AmendOrder,
     CancelOrder,
     Command,
     OrderCommand,
@@ -67,6 +68,10 @@ class Loop:
     def buy(self, order_id: str) -> None:
         """An order that is filled at once."""
         self.place(order_id, order_type=OrderType.MARKET, price=None, max_cost=parse("100"))
+
+    def shrink(self, order_id: str, quantity: str) -> None:
+        """An amendment that only makes the order smaller."""
+        self.command(AmendOrder(order_id, parse(quantity)))
 
     def cancel(self, order_id: str) -> None:
         self.command(CancelOrder(order_id))

@@ -107,9 +107,10 @@ def test_a_cancel_of_a_filled_order_brings_its_fills_instead(rig):
     rig.send(rig.place("full", **MARKET))
     rig.expect("full", ACKNOWLEDGED, FILL)
     rig.send(rig.cancel("full"))
-    *fills, refused = rig.expect("full", ReportKind.CANCEL_REJECTED)[-2:]
-    assert kinds(fills) == [FILL]
-    assert fills[0].evidence is Evidence.QUERY
+    fill, shown, refused = rig.expect("full", ReportKind.CANCEL_REJECTED)[-3:]
+    assert kinds([fill, shown]) == [FILL, ACKNOWLEDGED]
+    assert (fill.evidence, shown.evidence) == (Evidence.QUERY, Evidence.QUERY)
+    assert shown.order_quantity == shown.cumulative_quantity == fill.fill_quantity
     assert (refused.kind, refused.reason) == (ReportKind.CANCEL_REJECTED, "ORDER_FILLED")
 
 

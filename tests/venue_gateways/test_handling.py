@@ -17,6 +17,8 @@ from venue_gateways.scheduler import Stage
 from venue_gateways.transport import Lost, NotSent
 from venue_gateways.venue import OrderSeen, OrderState
 
+ACKNOWLEDGED, AMEND_REJECTED = ReportKind.ACKNOWLEDGED, ReportKind.AMEND_REJECTED
+
 
 @pytest.fixture
 def desk() -> Desk:
@@ -255,14 +257,14 @@ async def test_a_cancel_is_retried_for_a_bounded_time(desk):
     work = desk.work(Operation.CANCEL)
     await desk.do(work)
     assert (desk.reports, work.stage) == ([], Stage.QUEUED)
-    work.first_tried_us = steady_us() - module._CANCEL_GIVES_UP_US
+    work.first_tried_us = steady_us() - module._CHANGE_GIVES_UP_US
     desk.scheduler.begin(work)
     await desk.do(work)
     assert desk.kinds() == [(ReportKind.CANCEL_REJECTED, "VENUE_UNAVAILABLE")]
 
 
 async def test_a_cancel_that_gets_no_tokens_or_is_no_longer_ours_makes_no_call(desk, monkeypatch):
-    monkeypatch.setattr(module, "_CANCEL_WAITS_US", 1_000)
+    monkeypatch.setattr(module, "_CHANGE_WAITS_US", 1_000)
     desk.caller.throttle.freeze(wall_us() + 60_000_000)
     work = desk.work(Operation.CANCEL)
     await desk.do(work)
@@ -273,6 +275,65 @@ async def test_a_cancel_that_gets_no_tokens_or_is_no_longer_ours_makes_no_call(d
     await desk.do(work)
     assert desk.transport.sent == []
     assert work.stage is Stage.GONE
+
+
+AMENDMENT = "PUT order/amend/keepPriority"
+SMALLER = 4 * 10**17
+AMENDED = {"symbol": "BTCUSD", "orderId": 7, "clientOrderId": ID, "qty": "0.4", "executedQty": "0.1", "status": "NEW"}
+NOT_AMENDED = reply({"code": -2038, "msg": "Order amend (quantity increase) is not supported."}, 400)
+
+
+async def test_an_amendment_whose_answer_shows_the_order_smaller_is_told_as_that(desk):
+    desk.transport.answers = {AMENDMENT: reply({"transactTime": 5, "amendedOrder": AMENDED})}
+    await desk.do(desk.work(Operation.AMEND, quantity=SMALLER))
+    (report,) = desk.reports
+    assert (report.kind, report.evidence, report.order_quantity) == (ACKNOWLEDGED, Evidence.RESPONSE, SMALLER)
+    assert (report.cumulative_quantity, report.operation) == (10**17, Operation.AMEND)
+    assert desk.transport.paths() == [AMENDMENT]
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        (reply(ORDER | {"origQty": "0.4"}), [(ACKNOWLEDGED, None)]),  # an earlier copy of it has come through
+        (reply(ORDER | {"origQty": "1"}), [(ACKNOWLEDGED, None), (AMEND_REJECTED, "NOT_AMENDED")]),
+        (reply(ORDER | {"status": "FILLED", "origQty": "1"}), [(ACKNOWLEDGED, None), (AMEND_REJECTED, "ORDER_FILLED")]),
+        (reply(ORDER | {"status": "CANCELED"}), [(ReportKind.CANCELED, None)]),
+        (reply({"code": -2013}, 400), [(AMEND_REJECTED, "ORDER_NOT_FOUND")]),
+        (reply({}, 500), [(AMEND_REJECTED, "OUTCOME_UNKNOWN")]),
+    ],
+)
+async def test_an_amendment_that_is_refused_is_looked_up_and_told_as_what_is_found(desk, found, expected):
+    desk.transport.answers = {AMENDMENT: NOT_AMENDED, "GET order": found}
+    await desk.do(desk.work(Operation.AMEND, quantity=SMALLER))
+    assert desk.kinds() == expected
+    assert desk.holding.progress.encode()[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (reply({"code": -2015, "msg": "key"}, 401), (AMEND_REJECTED, "INVALID_KEY")),
+        (Lost("ReadTimeout"), (AMEND_REJECTED, "OUTCOME_UNKNOWN")),
+        (reply({}, 503), (AMEND_REJECTED, "OUTCOME_UNKNOWN")),
+    ],
+)
+async def test_an_amendment_of_which_nobody_knows_says_so(desk, answer, expected):
+    desk.transport.answers = {AMENDMENT: answer}
+    await desk.do(desk.work(Operation.AMEND, quantity=SMALLER))
+    assert desk.kinds() == [expected]
+    assert desk.transport.paths() == [AMENDMENT]
+
+
+async def test_an_amendment_that_provably_had_no_effect_is_made_again_for_a_bounded_time(desk):
+    desk.transport.answers = {AMENDMENT: NotSent("ConnectError")}
+    work = desk.work(Operation.AMEND, quantity=SMALLER)
+    await desk.do(work)
+    assert (desk.reports, work.stage) == ([], Stage.QUEUED)
+    work.first_tried_us = steady_us() - module._CHANGE_GIVES_UP_US
+    desk.scheduler.begin(work)
+    await desk.do(work)
+    assert desk.kinds() == [(AMEND_REJECTED, "VENUE_UNAVAILABLE")]
 
 
 async def test_a_query_without_a_usable_answer_is_done_without_a_report(desk):

@@ -1,4 +1,4 @@
-"""Venues with ways of their own: cancels by their IDs only, cancels that are only noted, rules that forbid an order."""
+"""Venues with ways of their own: changes by their IDs only, changes that are only noted, rules that forbid an order."""
 
 import asyncio
 
@@ -14,28 +14,28 @@ from venue_gateways.binance import Binance
 from venue_gateways.binance.signing import HmacSigner
 from venue_gateways.clock import steady_us
 from venue_gateways.scheduler import Stage
-from venue_gateways.venue import Answer, Cancel, OrderSeen, OrderState, Outcome, Rules
+from venue_gateways.venue import Amend, Answer, Cancel, OrderSeen, OrderState, Outcome, Rules
 
 
 class Noting(Binance):
-    """Cancels by its own order IDs only, only takes note of cancels, and has a rule that it refuses by."""
+    """Changes orders by its own IDs only, only takes note of that, and has a rule that it refuses by."""
 
     def __init__(self) -> None:
         super().__init__("scripted", "key", HmacSigner("secret"))
-        self.traits = replace(self.traits, cancels_by_venue_order_id=True)
+        self.traits = replace(self.traits, changes_by_venue_order_id=True)
         self.learn(Rules(self.limits, SYMBOLS))
-        self.canceled: list[str | None] = []
+        self.changed: list[str | None] = []
         self.rule: str | None = None
 
     @override
     def build(self, call, now_us):
-        if isinstance(call, Cancel):
-            self.canceled.append(call.venue_order_id)
+        if isinstance(call, Cancel | Amend):
+            self.changed.append(call.venue_order_id)
         return super().build(call, now_us)
 
     @override
     def parse(self, call, response):
-        noted = isinstance(call, Cancel) and response.status == 200
+        noted = isinstance(call, Cancel | Amend) and response.status == 200
         return Answer(Outcome.ACCEPTED) if noted else super().parse(call, response)
 
     @override
@@ -55,11 +55,11 @@ def noting(monkeypatch):
 async def test_a_cancel_by_the_venue_s_own_id_looks_it_up_where_it_is_not_known(noting):
     noting.transport.answers["GET order"] = reply(ORDER)
     await noting.do(noting.work(Operation.CANCEL))
-    assert noting.caller.adapter.canceled == [str(ORDER["orderId"])]
+    assert noting.caller.adapter.changed == [str(ORDER["orderId"])]
     noting.facts.listed(OrderSeen(ID, "BTC-USD", OrderState.OPEN, 0, venue_order_id="77"))
     before = len(noting.transport.sent)
     await noting.do(noting.work(Operation.CANCEL))
-    assert noting.caller.adapter.canceled[1:] == ["77"]
+    assert noting.caller.adapter.changed[1:] == ["77"]
     assert noting.transport.paths()[before] == "DELETE order"
 
 
@@ -75,7 +75,7 @@ async def test_an_order_that_can_t_be_found_open_is_not_canceled_by_the_venue_s_
     noting.transport.answers["GET order"] = found
     work = noting.work(Operation.CANCEL)
     await noting.do(work)
-    assert noting.caller.adapter.canceled == []
+    assert noting.caller.adapter.changed == []
     assert noting.kinds()[-1:] == expected
     assert work.stage is (Stage.GONE if expected else Stage.QUEUED)
 
@@ -86,7 +86,7 @@ async def test_a_cancel_that_the_venue_has_noted_is_answered_once_the_order_has_
     noting.transport.answers["GET order"] = lambda _: next(shown)
     await noting.do(noting.work(Operation.CANCEL))
     assert noting.kinds()[-1] == (ReportKind.CANCELED, None)
-    assert noting.caller.adapter.canceled == ["77"]
+    assert noting.caller.adapter.changed == ["77"]
 
 
 async def test_a_cancel_that_the_venue_has_noted_is_answered_by_the_stream_without_a_look(noting):
@@ -127,6 +127,57 @@ async def test_a_cancel_that_the_venue_has_noted_and_not_done_is_made_again_for_
     noting.scheduler.begin(work)
     await noting.do(work)
     assert noting.kinds() == [(ReportKind.CANCEL_REJECTED, "VENUE_UNAVAILABLE")]
+
+
+AMENDMENT = "PUT order/amend/keepPriority"
+SMALLER = 4 * 10**17
+
+
+@pytest.fixture
+def open_order(noting):
+    """One that the venue has, and whose ID there is known."""
+    noting.facts.listed(OrderSeen(ID, "BTC-USD", OrderState.OPEN, 0, venue_order_id="77"))
+    noting.transport.answers[AMENDMENT] = reply({})
+
+
+@pytest.mark.usefixtures("open_order")
+async def test_an_amendment_that_the_venue_has_noted_is_answered_once_a_look_shows_it(noting):
+    shown = iter([reply(ORDER | {"origQty": "1"}), reply(ORDER | {"origQty": "0.4"})])
+    noting.transport.answers["GET order"] = lambda _: next(shown)
+    await noting.do(noting.work(Operation.AMEND, quantity=SMALLER))
+    assert [(r.kind, r.evidence, r.order_quantity) for r in noting.reports] == [
+        (ReportKind.ACKNOWLEDGED, Evidence.QUERY, SMALLER)
+    ]
+    assert noting.caller.adapter.changed == ["77"]
+
+
+@pytest.mark.usefixtures("open_order")
+async def test_a_noted_amendment_is_answered_by_the_stream_without_a_look(noting):
+    send = noting.transport.send
+
+    async def send_and_tell(request):
+        seen = OrderSeen(ID, "BTC-USD", OrderState.OPEN, 0, venue_order_id="77", quantity=SMALLER)
+        noting.facts.order(seen, Evidence.STREAM)
+        return await send(request)
+
+    noting.transport.send = send_and_tell
+    await noting.do(noting.work(Operation.AMEND, quantity=SMALLER))
+    assert [(r.kind, r.evidence) for r in noting.reports] == [(ReportKind.ACKNOWLEDGED, Evidence.STREAM)]
+    assert noting.transport.paths() == [AMENDMENT]
+
+
+@pytest.mark.usefixtures("open_order")
+async def test_an_amendment_that_was_noted_and_that_no_look_shows_is_in_doubt(noting):
+    noting.transport.answers["GET order"] = reply(ORDER | {"origQty": "1"})
+    await noting.do(noting.work(Operation.AMEND, quantity=SMALLER))
+    assert noting.kinds() == [(ReportKind.ACKNOWLEDGED, None), (ReportKind.AMEND_REJECTED, "OUTCOME_UNKNOWN")]
+
+
+async def test_an_order_that_can_t_be_found_is_not_amended_by_the_venue_s_own_id(noting):
+    noting.transport.answers["GET order"] = reply({"code": -2013}, 400)
+    await noting.do(noting.work(Operation.AMEND, quantity=SMALLER))
+    assert noting.kinds() == [(ReportKind.AMEND_REJECTED, "ORDER_NOT_FOUND")]
+    assert noting.transport.paths() == ["GET order"]
 
 
 async def test_a_placement_that_a_rule_of_the_venue_s_forbids_is_withheld_and_rejected(noting):

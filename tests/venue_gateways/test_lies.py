@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from domain.messages import Evidence, OrderStatus, ReportKind
+from domain.money import parse
 from tests.venue_gateways.closed_loop import HURRIED, Loop
 from tests.venue_gateways.harness import Rig
 from venue_gateways import guard
@@ -17,6 +18,7 @@ PAGE = Path(__file__).parent.parent.parent / "docs" / "venue-faults.md"
 #: A third of the minute that a real venue is given, with time constants of a tenth.
 RESOLVED_WITHIN_S = 20.0
 
+AMEND_REJECTED = ReportKind.AMEND_REJECTED
 ACKNOWLEDGED, FILL, UNKNOWN = ReportKind.ACKNOWLEDGED, ReportKind.FILL, ReportKind.UNKNOWN
 OPEN, FILLED, CANCELED = OrderStatus.OPEN, OrderStatus.FILLED, OrderStatus.CANCELED
 
@@ -129,6 +131,54 @@ def test_what_is_told_first_is_the_fill_when_the_acknowledgement_is_late(loop):
     loop.until(lambda: loop.statuses() == {"early": FILLED}, 10, "the fill")
     first = loop.reports("early")[0]
     assert (first.kind, first.evidence) == (FILL, Evidence.STREAM)
+
+
+def test_an_order_that_is_made_smaller_keeps_its_place(loop):
+    loop.place("smaller", quantity=parse("0.002"))
+    loop.until(lambda: loop.statuses() == {"smaller": OPEN}, 10, "the order on the book")
+    before = loop.order("smaller").reserved
+    loop.shrink("smaller", "0.001")
+    loop.until(lambda: loop.order("smaller").quantity == parse("0.001"), 10, "a smaller order")
+    assert (loop.order("smaller").status, loop.order("smaller").attempt) == (OPEN, 1)
+    assert loop.order("smaller").reserved * 2 == before
+    assert reduced(loop) == ["0.001"]
+    assert loop.times_placed("smaller") == 1
+
+
+def test_an_amendment_whose_answer_is_lost_is_found_out(loop):
+    loop.place("smaller", quantity=parse("0.002"))
+    loop.until(lambda: loop.statuses() == {"smaller": OPEN}, 10, "the order on the book")
+    loop.rig.lie(response_lost=1.0, operations=["amend"], stream_loss=1.0)
+    loop.shrink("smaller", "0.001")
+    loop.until_told("smaller", {AMEND_REJECTED})
+    assert loop.order("smaller").quantity == parse("0.002"), "until it is known, nothing has changed"
+    loop.rig.lie()
+    loop.until(lambda: loop.order("smaller").quantity == parse("0.001"), RESOLVED_WITHIN_S, "a smaller order")
+    assert (loop.order("smaller").status, loop.order("smaller").attempt) == (OPEN, 1)
+    assert reduced(loop) == ["0.001"]
+
+
+def test_an_amendment_that_never_arrives_has_the_order_replaced(loop):
+    loop.place("smaller", quantity=parse("0.002"))
+    loop.until(lambda: loop.statuses() == {"smaller": OPEN}, 10, "the order on the book")
+    loop.rig.lie(request_lost=1.0, operations=["amend"])
+    loop.shrink("smaller", "0.001")
+    loop.until_told("smaller", {AMEND_REJECTED})
+    loop.rig.lie()
+    loop.until(
+        lambda: (loop.order("smaller").attempt, loop.order("smaller").status) == (2, OPEN),
+        RESOLVED_WITHIN_S,
+        "another order in its place",
+    )
+    assert loop.order("smaller").quantity == parse("0.001")
+    assert reduced(loop) == []
+    assert loop.times_placed("smaller") == 2
+
+
+def reduced(loop):
+    """What the venue has brought this loop's orders down to, by its own journal."""
+    mine = {report.client_order_id for report in loop.reports("smaller")}
+    return [entry["quantity"] for entry in loop.rig.journal("order_reduced") if entry["client_order_id"] in mine]
 
 
 def test_the_page_has_a_row_for_each_lie_and_each_fault():

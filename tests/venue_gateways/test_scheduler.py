@@ -9,7 +9,7 @@ from venue_gateways.holding import Holding
 from venue_gateways.progress import Inherited, Progress
 from venue_gateways.scheduler import PRIORITIES, Scheduler, Stage, Work
 
-PLACE, CANCEL, QUERY = Operation.PLACE, Operation.CANCEL, Operation.QUERY
+PLACE, CANCEL, QUERY, AMEND = Operation.PLACE, Operation.CANCEL, Operation.QUERY, Operation.AMEND
 
 
 class Desk:
@@ -81,6 +81,29 @@ def test_a_cancel_takes_a_placement_out_that_has_not_begun(desk):
     assert desk.heads(PLACE) == desk.heads(CANCEL) == desk.heads(QUERY) == []
     desk.scheduler.finish(place)
     assert desk.heads(QUERY) == [query]
+
+
+def test_what_is_to_be_canceled_need_not_be_amended(desk):
+    place = desk.offer(PLACE)
+    desk.scheduler.begin(place)
+    amendment = desk.offer(AMEND)
+    cancel = desk.work(CANCEL)
+    assert desk.scheduler.offer(cancel) is amendment
+    assert amendment.stage is Stage.GONE
+    desk.scheduler.finish(place)
+    assert desk.heads(CANCEL) == [cancel]
+    desk.scheduler.begin(cancel)
+    assert desk.heads(AMEND) == []
+    assert desk.scheduler.queued == 0
+
+
+def test_an_amendment_under_way_is_waited_for(desk):
+    amendment = desk.offer(AMEND)
+    desk.scheduler.begin(amendment)
+    cancel = desk.offer(CANCEL)
+    assert desk.heads(CANCEL) == []
+    desk.scheduler.finish(amendment)
+    assert desk.heads(CANCEL) == [cancel]
 
 
 def test_of_two_queries_that_wait_one_is_enough(desk):
@@ -221,7 +244,9 @@ class Life:
 @settings(max_examples=200, deadline=None)
 @given(
     st.lists(
-        st.tuples(st.sampled_from(["PLACE", "CANCEL", "QUERY", "begin", "finish", "retry"]), st.integers(0, 2)),
+        st.tuples(
+            st.sampled_from(["PLACE", "CANCEL", "QUERY", "AMEND", "begin", "finish", "retry"]), st.integers(0, 2)
+        ),
         max_size=60,
     )
 )

@@ -15,6 +15,7 @@ from venue_gateways.credentials import Credentials
 from venue_gateways.grid import Grid, violation
 from venue_gateways.venue import (
     Adapter,
+    Amend,
     Answer,
     Call,
     Cancel,
@@ -60,6 +61,7 @@ DOCUMENTED_LIMITS: Final = (
 _WEIGHTS: Final[Mapping[type[Call], int]] = {
     Place: 1,
     Cancel: 1,
+    Amend: 4,
     CancelAll: 1,
     FindOrder: 4,
     ListTrades: 20,
@@ -75,6 +77,7 @@ _WEIGHTS: Final[Mapping[type[Call], int]] = {
 _ENDPOINTS: Final[Mapping[type[Call], tuple[str, str]]] = {
     Place: ("POST", "/api/v3/order"),
     Cancel: ("DELETE", "/api/v3/order"),
+    Amend: ("PUT", "/api/v3/order/amend/keepPriority"),
     CancelAll: ("DELETE", "/api/v3/openOrders"),
     FindOrder: ("GET", "/api/v3/order"),
     ListTrades: ("GET", "/api/v3/myTrades"),
@@ -163,6 +166,13 @@ class Binance(Adapter):
                 parameters = self._order(request)
             case Cancel(request):
                 parameters = [("symbol", self._name(request.symbol)), ("origClientOrderId", request.client_order_id)]
+            case Amend(request):
+                parameters = [
+                    ("symbol", self._name(request.symbol)),
+                    ("origClientOrderId", request.client_order_id),
+                    ("newClientOrderId", request.client_order_id),  # documented: the current one may be used again
+                    ("newQty", money.text(request.quantity)),
+                ]
             case CancelAll((symbol,)):
                 parameters = [("symbol", self._name(symbol))]
             case FindOrder(symbol, client_order_id, venue_order_id):
@@ -235,6 +245,13 @@ class Binance(Adapter):
         if order.state is OrderState.REJECTED and isinstance(call, Place):
             return Answer(Outcome.REJECTED, order.reason or "VENUE_REFUSED", order=order)
         return Answer(Outcome.ACCEPTED, order=order, trades=payloads.immediate_trades(payload, self._symbol))
+
+    def parse_amended(self, call: Amend, body: bytes) -> Answer:
+        payload: payloads.AmendmentPayload = decode(body, payloads.AmendmentPayload)
+        order = payloads.amended_seen(payload, self._symbol)
+        if order.client_order_id != call.request.client_order_id:
+            raise Unparsable(f"the answer is about {order.client_order_id!r}")
+        return Answer(Outcome.ACCEPTED, order=order)
 
     def parse_trades(self, call: Call, body: bytes) -> Answer:
         listed: tuple[payloads.TradePayload, ...] = decode(body, tuple[payloads.TradePayload, ...])
@@ -356,6 +373,7 @@ def _page(name: str, position: str | None, since_us: int | None) -> Parameters:
 _PARSERS: Final[Mapping[type[Call], Callable[[Binance, Any, bytes], Answer]]] = {
     Place: Binance.parse_order,
     Cancel: Binance.parse_order,
+    Amend: Binance.parse_amended,
     CancelAll: Binance.parse_canceled,
     FindOrder: Binance.parse_order,
     ListTrades: Binance.parse_trades,

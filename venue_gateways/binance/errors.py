@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 from venue_gateways.venue import (
+    Amend,
     Answer,
     Call,
     Cancel,
@@ -106,6 +107,10 @@ _NOT_FOUND: Final = Meaning(_REJECTED, "ORDER_NOT_FOUND")
 _OF_CALL: Final[Mapping[tuple[type[Call], int], Meaning]] = {
     # documented: the order could not be found, under the ID given. It may have filled, expired, or never been there.
     (Cancel, -2011): Meaning(_REJECTED, "ORDER_NOT_FOUND", Remedy.LOOK_UP),
+    # documented: the amendment was rejected, whatever for; perhaps an earlier copy of it has come through
+    (Amend, -2038): Meaning(_REJECTED, "NOT_AMENDED", Remedy.LOOK_UP),
+    (Amend, -2011): Meaning(_REJECTED, "ORDER_NOT_FOUND", Remedy.LOOK_UP),
+    (Amend, -2013): Meaning(_REJECTED, "ORDER_NOT_FOUND", Remedy.LOOK_UP),
     (CancelAll, -2011): Meaning(_REJECTED, "ORDER_NOT_FOUND"),  # the symbol has no open orders
     (FindOrder, -2013): _NOT_FOUND,
     # documented: canceled or expired with nothing executed, more than 90 days ago

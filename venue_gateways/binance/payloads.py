@@ -35,12 +35,29 @@ class OrderPayload(Payload, frozen=True):
     client_order_id: str
     executed_qty: str
     status: str
+    orig_qty: str | None = None
     orig_client_order_id: str = ""
     update_time: int | None = None
     transact_time: int | None = None
     expiry_reason: str = ""
     side: Side | None = None
     fills: tuple[FillPayload, ...] = ()
+
+
+class AmendedOrderPayload(Payload, frozen=True):
+    symbol: str
+    order_id: int
+    client_order_id: str
+    qty: str
+    executed_qty: str
+    status: str
+
+
+class AmendmentPayload(Payload, frozen=True):
+    """The answer to ``amend/keepPriority`` (documented: rest-api.md, Order Amend Keep Priority)."""
+
+    transact_time: int
+    amended_order: AmendedOrderPayload
 
 
 class TradePayload(Payload, frozen=True):
@@ -124,6 +141,7 @@ class ExecutionPayload(msgspec.Struct, frozen=True):
     order_id: int = msgspec.field(name="i")
     cumulative: str = msgspec.field(name="z")
     at_ms: int = msgspec.field(name="T")
+    order_quantity: str | None = msgspec.field(name="q", default=None)
     canceled_client_order_id: str = msgspec.field(name="C", default="")
     quantity: str = msgspec.field(name="l", default="0")
     price: str = msgspec.field(name="L", default="0")
@@ -203,6 +221,20 @@ def order_seen(payload: OrderPayload, name: SymbolName) -> OrderSeen:
         venue_order_id=str(payload.order_id),
         reason=end_reason(payload.status, payload.expiry_reason),
         updated_at=at_ms * 1000 if at_ms else None,
+        quantity=None if payload.orig_qty is None else amount(payload.orig_qty),
+    )
+
+
+def amended_seen(payload: AmendmentPayload, name: SymbolName) -> OrderSeen:
+    order = payload.amended_order
+    return OrderSeen(
+        client_order_id=order.client_order_id,
+        symbol=name(order.symbol),
+        state=state(order.status),
+        filled_quantity=amount(order.executed_qty),
+        venue_order_id=str(order.order_id),
+        updated_at=payload.transact_time * 1000,
+        quantity=amount(order.qty),
     )
 
 
@@ -273,6 +305,7 @@ def execution_seen(payload: ExecutionPayload, name: SymbolName) -> tuple[OrderSe
         venue_order_id=str(payload.order_id),
         reason=end_reason(payload.status, payload.expiry_reason or refused),
         updated_at=payload.at_ms * 1000,
+        quantity=None if payload.order_quantity is None else amount(payload.order_quantity),
     )
     if payload.execution != "TRADE":
         return order, None

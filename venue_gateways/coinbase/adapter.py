@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from domain.messages import VenueRequest
 from domain.throttle import Charge, Limit, windowed
-from venue_gateways.coinbase import cancels, configurations, errors, payloads, signing
+from venue_gateways.coinbase import cancels, configurations, edits, errors, payloads, signing
 from venue_gateways.coinbase.paging import Bookmark, bookmark
 from venue_gateways.coinbase.stream import SILENCE_MAX_S, UserStream
 from venue_gateways.credentials import Credentials, PrivateKey
@@ -19,6 +19,7 @@ from venue_gateways.grid import Grid, violation
 from venue_gateways.memory import Memory
 from venue_gateways.venue import (
     Adapter,
+    Amend,
     Answer,
     Call,
     Cancel,
@@ -53,6 +54,7 @@ HOST: Final = "api.coinbase.com"
 _PREFIX: Final = "/api/v3/brokerage"
 _ORDERS: Final = f"{_PREFIX}/orders"
 _CANCELS: Final = f"{_ORDERS}/batch_cancel"
+_EDITS: Final = f"{_ORDERS}/edit"
 _HISTORY: Final = f"{_ORDERS}/historical"
 
 #: Scope of lists: the account's are told all at once, whatever the product (documented: product_ids is optional).
@@ -81,7 +83,8 @@ _SEARCH_US: Final = 24 * 3600 * _SECOND_US
 _PAGES_MAX: Final = 400
 _REFUSED_MAX: Final = 10_000
 
-#: Tokens count whole seconds, and a placement's expires no later than asked: of less than this, too little is left.
+#: Tokens count whole seconds, and a placement's, or an edit's, expires no later than asked: of less than this, too
+#: little is left.
 LIFETIME_MIN_MS: Final = 2_000
 
 _JSON: Final = ("Content-Type", "application/json")
@@ -101,8 +104,9 @@ class Search(Call, frozen=True):
 class Coinbase(Adapter):
     """One account at Coinbase.
 
-    *host* is the one that is called: tokens name it. *lifetime_ms*: the token of a placement expires so soon after it
-    was signed, so that one that was held up is refused. *nonce* makes what is in each token but once.
+    *host* is the one that is called: tokens name it. *lifetime_ms*: the token of a placement, or of an edit, expires so
+    soon after it was signed, so that one that was held up is refused: an edit that came after a later one would make
+    the order larger again. *nonce* makes what is in each token but once.
     """
 
     def __init__(
@@ -125,7 +129,7 @@ class Coinbase(Adapter):
         self.traits = Traits(
             Repeat.SAME_ORDER,
             late_us=lifetime_ms * 1_000 + _ENGINE_US,
-            cancels_by_venue_order_id=True,
+            changes_by_venue_order_id=True,
             silence_max_s=SILENCE_MAX_S,
         )
         self.limits: tuple[Limit, ...] = (
@@ -154,6 +158,7 @@ class Coinbase(Adapter):
 
     @override
     def build(self, call: Call, now_us: int) -> HttpRequest:
+        expires_at_s = (now_us + self._lifetime_us) // _SECOND_US  # of what must not come late
         match call:
             case ReadClock():
                 return HttpRequest("GET", f"{_PREFIX}/time")
@@ -162,12 +167,12 @@ class Coinbase(Adapter):
             case Place(request):
                 if self._sent_us.get(request.client_order_id) is None:
                     self._sent_us.note(request.client_order_id, now_us)
-                expires_at_s = (now_us + self._lifetime_us) // _SECOND_US
                 return self._post(_ORDERS, self._order(request), now_us, expires_at_s)
-            case Cancel(request, venue_order_id):
-                return self._post(_CANCELS, {"order_ids": [self._id(request, venue_order_id)]}, now_us)
-            case CancelAll(_, venue_order_ids):
-                return self._post(_CANCELS, {"order_ids": venue_order_ids}, now_us)
+            case Amend(request, venue_order_id):
+                body = edits.body(request, self._id(request, venue_order_id))
+                return self._post(_EDITS, body, now_us, expires_at_s)
+            case Cancel() | CancelAll():
+                return self._post(_CANCELS, {"order_ids": self._canceled(call)}, now_us)
             case _:
                 return self._get(*self._query(call, now_us), now_us)
 
@@ -225,10 +230,16 @@ class Coinbase(Adapter):
             order["self_trade_prevention_id"] = self._self_trade_prevention_id
         return order
 
+    def _canceled(self, call: Cancel | CancelAll) -> tuple[str, ...]:
+        """The venue's own IDs of what *call* cancels."""
+        if isinstance(call, CancelAll):
+            return call.venue_order_ids
+        return (self._id(call.request, call.venue_order_id),)
+
     def _id(self, request: VenueRequest, venue_order_id: str | None) -> str:
         found = venue_order_id or self._venue_ids.get(request.client_order_id)
         if found is None:
-            raise ValueError(f"{request.client_order_id} can't be canceled before its venue order ID is looked up")
+            raise ValueError(f"{request.client_order_id} can't be changed before its venue order ID is looked up")
         return found
 
     def _get(self, path: str, parameters: Parameters, now_us: int) -> HttpRequest:
@@ -475,6 +486,7 @@ def _limit_of(call: Call) -> str:
 _PARSERS: Final[Mapping[type[Call], Callable[[Coinbase, Any, bytes], Answer]]] = {
     Place: Coinbase.parse_placement,
     Cancel: Coinbase.parse_cancel,
+    Amend: lambda _coinbase, _call, body: edits.answer(body),
     CancelAll: Coinbase.parse_cancels,
     FindOrder: Coinbase.parse_found,
     Search: Coinbase.parse_search,

@@ -63,6 +63,25 @@ def agrees(request: VenueRequest, echoed: Mapping[str, Mapping[str, Any] | None]
     return all(_is_same(sent[name], found[name]) for name in _AMOUNTS if name in sent and name in found)
 
 
+def base_size(shown: Mapping[str, Any] | None) -> int | None:
+    """What an order is for that is shown with this configuration. None unless it is of one kind, and in the base asset.
+
+    All kinds of orders are shown, whoever placed them, so nothing of it is taken for granted.
+    """
+    kinds = [fields for fields in (shown or {}).values() if fields]
+    fields = kinds[0] if len(kinds) == 1 else None
+    return size(fields.get("base_size")) if isinstance(fields, dict) else None
+
+
+def size(numeral: Any) -> int | None:
+    """Units of a size; None for what is none, or nothing."""
+    try:
+        units = money.parse(numeral)
+    except ValueError:
+        return None
+    return units if units > 0 else None
+
+
 def _is_same(sent: str, found: Any) -> bool:
     try:
         return money.parse(found) == money.parse(sent)

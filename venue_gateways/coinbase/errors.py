@@ -5,7 +5,7 @@ leave open is taken for unknown: the documents promise of no 5xx that nothing wa
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -47,6 +47,13 @@ class PlacementError(msgspec.Struct, frozen=True):
     message: str | None = ""
     preview_failure_reason: str | None = ""
     new_order_failure_reason: str | None = ""
+
+
+class EditError(msgspec.Struct, frozen=True):
+    """One of the ``errors`` of an edit (documented). Either of the two reasons may be the one that says something."""
+
+    edit_failure_reason: str | None = ""
+    preview_failure_reason: str | None = ""
 
 
 # ── a status that is no success ─────────────────────────────────────────────────────────────────────────────────────
@@ -161,3 +168,38 @@ def not_canceled(reason: str | None) -> Answer:
     if name in _CANCEL_UNDER_WAY:
         return Answer(Outcome.ACCEPTED)
     return Meaning(_REJECTED, _COMMON.get(name, name) or "VENUE_REFUSED", Remedy.LOOK_UP).answer()
+
+
+#: Told, as all names of reasons: the venue has an edit of this order already. Nobody else edits it, so that one is
+#: taken for an earlier copy, which isn't made, and will be (assumed).
+_EDIT_UNDER_WAY: Final = frozenset({"ORDER_IS_ALREADY_BEING_REPLACED"})
+#: These are about where the order is, or about a size that it has, or can't have: it may be gone, or an earlier copy
+#: may have come through (assumed, from what they are called).
+_EDIT_DOUBTFUL: Final = frozenset(
+    {
+        "CANNOT_EDIT_ORDER_PENDING_CANCEL",
+        "CANNOT_EDIT_TO_BELOW_FILLED_SIZE",
+        "COMMANDER_REJECTED_EDIT_ORDER",
+        "EDIT_REQUEST_EQUAL_TO_ORIGINAL_REQUEST",
+        "INVALID_EDITED_SIZE",
+        "INVALID_ORDER_ID",
+        "INVALID_ORIGINAL_SIZE",
+        "ONLY_OPEN_ORDERS_CAN_BE_EDITED",
+        "ORDER_IS_PENDING_CANCEL",  # a preview's, as is the last
+        "ORDER_NOT_FOUND",
+        "ORIGINAL_ORDER_NOT_FOUND",
+        "TOO_MANY_PENDING_REPLACES",
+    }
+)
+
+
+def not_edited(errors: Sequence[EditError]) -> Answer:
+    """What ``success: false`` says of an edit. Told: its own reason comes before its preview's (NautilusTrader)."""
+    reasons = (*(error.edit_failure_reason for error in errors), *(error.preview_failure_reason for error in errors))
+    reason = next((name for text in reasons if (name := named(text))), "")
+    if not reason:
+        return Meaning(_UNKNOWN, "VENUE_REFUSED", Remedy.LOOK_UP).answer()
+    if reason in _EDIT_UNDER_WAY:
+        return Answer(Outcome.ACCEPTED)
+    remedy = Remedy.LOOK_UP if reason in _EDIT_DOUBTFUL else Remedy.NONE
+    return Meaning(_REJECTED, _COMMON.get(reason, reason), remedy).answer()

@@ -4,7 +4,7 @@ Amounts must be strings: a float has lost digits already, and is refused as unpa
 Field names are documented (coinbase-advanced-py, rest/types/ and websocket/types/).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ import msgspec
 from domain import money
 from domain.messages import Liquidity, Side
 from domain.throttle import Limit
+from venue_gateways.coinbase import configurations
 from venue_gateways.grid import Grid
 from venue_gateways.venue import Balance, OrderSeen, OrderState, QuoteSeen, Rules, TradeSeen, Unparsable
 
@@ -55,7 +56,24 @@ class CancelsPayload(Payload, frozen=True):
     results: tuple[CancelPayload, ...]
 
 
+class EditPayload(Payload, frozen=True):
+    """The answer to an edit. *errors* says something only if there was no *success*; the official client knows of an
+    *error_response*, too.
+    """
+
+    success: bool
+    errors: msgspec.Raw = msgspec.Raw(b"[]")
+    error_response: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class PastEditPayload(Payload, frozen=True):
+    size: str | None = None
+    replace_accept_timestamp: str | None = None
+
+
 class OrderPayload(Payload, frozen=True):
+    """*edit_history* has the latest edits."""
+
     order_id: str
     client_order_id: str
     product_id: str
@@ -65,6 +83,8 @@ class OrderPayload(Payload, frozen=True):
     last_fill_time: str | None = None
     reject_reason: str | None = None
     cancel_message: str | None = None
+    order_configuration: dict[str, Any] | None = None
+    edit_history: tuple[PastEditPayload, ...] | None = None
 
 
 class FoundPayload(Payload, frozen=True):
@@ -185,6 +205,7 @@ class UpdatePayload(Payload, frozen=True):
     product_id: str
     status: str
     cumulative_quantity: str
+    leaves_quantity: str | None = None
     cancel_reason: str | None = None
     reject_reason: str | None = None
 
@@ -261,7 +282,33 @@ def order_seen(payload: OrderPayload, symbol: str) -> OrderSeen:
         venue_order_id=payload.order_id,
         reason=_reason(payload.reject_reason, payload.cancel_message),
         updated_at=instant_us(dated) if dated else None,
+        quantity=_quantity(payload, found, filled),
     )
+
+
+def _quantity(payload: OrderPayload, found: OrderState, filled: int) -> int | None:
+    """What the order is for, if all that is told of it says the same.
+
+    Documented: the configuration has a size, and so has each of the latest edits. Not documented: whether the
+    configuration follows an edit, and whether it does so before the edit is made.
+    """
+    told = {configurations.base_size(payload.order_configuration)}
+    if payload.edit_history:
+        told.add(_latest_size(payload.edit_history))
+    if None in told or payload.status == "EDIT_QUEUED":
+        return None
+    if found is OrderState.FILLED and filled in told:
+        return filled
+    return told.pop() if len(told) == 1 else None
+
+
+def _latest_size(edits: Sequence[PastEditPayload]) -> int | None:
+    """What the latest edit made of the order. In which order they are listed isn't documented."""
+    try:
+        latest = max(edits, key=lambda edit: instant_us(edit.replace_accept_timestamp or ""))
+    except Unparsable:
+        return None
+    return configurations.size(latest.size)
 
 
 def update_seen(payload: UpdatePayload, symbol: str) -> OrderSeen:
@@ -273,7 +320,18 @@ def update_seen(payload: UpdatePayload, symbol: str) -> OrderSeen:
         filled_quantity=filled,
         venue_order_id=payload.order_id,
         reason=_reason(payload.reject_reason, payload.cancel_reason),
+        quantity=_on_the_book(payload, filled),
     )
+
+
+def _on_the_book(payload: UpdatePayload, filled: int) -> int | None:
+    """What an order is for that is on the book: what has filled, and what is left.
+
+    Told (NautilusTrader): of one that has left it, nothing is left, whatever it was for. Assumed: while anything about
+    it is queued, what is left may be what was, or what will be.
+    """
+    left = configurations.size(payload.leaves_quantity) if payload.status == "OPEN" else None
+    return None if left is None else filled + left
 
 
 def _reason(*texts: str | None) -> str | None:

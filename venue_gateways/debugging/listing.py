@@ -40,7 +40,7 @@ def _venue(settings: Settings, name: str) -> dict[str, Any]:
         "stream_url": venue.stream_url,
         "repeated_placement": traits.repeat.value,
         "executes_for_s": traits.late_us / 1_000_000,
-        "cancels_by": "venue_order_id" if traits.cancels_by_venue_order_id else "client_order_id",
+        "cancels_by": "venue_order_id" if traits.changes_by_venue_order_id else "client_order_id",
         "ordered_calls": traits.ordered_calls,
         "stream_silence_max_s": traits.silence_max_s,
         "limits": [limit.name for limit in adapter.limits],

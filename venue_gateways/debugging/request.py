@@ -18,7 +18,7 @@ from venue_gateways.clock import wall_us
 from venue_gateways.debugging.dialects import dialect
 from venue_gateways.debugging.sign import instant_us, with_credentials
 from venue_gateways.grid import Grid
-from venue_gateways.venue import Adapter, Call, Cancel, HttpRequest, Place, Rules
+from venue_gateways.venue import Adapter, Amend, Call, Cancel, HttpRequest, Place, Rules
 
 #: What an order's file may leave out: what only fillstream needs.
 _DEFAULTS: Final[Mapping[str, Any]] = {
@@ -75,10 +75,13 @@ def _call(adapter: Adapter, request: VenueRequest, venue_order_id: str | None) -
     """What a gateway asks the venue first for *request*."""
     if request.operation is Operation.PLACE:
         return Place(request)
+    changes = request.operation in {Operation.CANCEL, Operation.AMEND}
+    if changes and adapter.traits.changes_by_venue_order_id and venue_order_id is None:
+        raise SettingsError(f"{adapter.name} changes orders by its own ID only: give it as --venue-order-id")
     if request.operation is Operation.CANCEL:
-        if adapter.traits.cancels_by_venue_order_id and venue_order_id is None:
-            raise SettingsError(f"{adapter.name} cancels by its own order ID only: give it as --venue-order-id")
         return Cancel(request, venue_order_id)
+    if request.operation is Operation.AMEND:
+        return Amend(request, venue_order_id)
     return next(adapter.look_up(request.symbol, request.client_order_id))
 
 

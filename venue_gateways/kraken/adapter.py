@@ -1,7 +1,7 @@
 """Kraken Spot behind the seam: which request each call is, and what its answer means.
 
-An order is placed and canceled without a word on what became of it: that is on the stream, and in the look-ups. No
-address is for tests (documented), so all of this is from documents and recorded messages.
+An order is placed, amended and canceled without a word on what became of it: that is on the stream, and in the
+look-ups. No address is for tests (documented), so all of this is from documents and recorded messages.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -22,6 +22,7 @@ from venue_gateways.kraken.signing import KrakenSigner, Nonces, form, signer
 from venue_gateways.kraken.stream import Session
 from venue_gateways.venue import (
     Adapter,
+    Amend,
     Answer,
     Call,
     Cancel,
@@ -53,7 +54,8 @@ from venue_gateways.venue import (
     decode,
 )
 
-#: Documented: how far ahead an order's deadline may be. It has to be above the lower bound on arrival.
+#: Documented: how far ahead the deadline of an order, or an amendment, may be. It has to be above the lower bound on
+#: arrival.
 DEADLINE_MIN_MS: Final = 3_000
 DEADLINE_MAX_MS: Final = 60_000
 #: How long after its deadline an order may not be found yet (assumed; documented: "may be absent briefly").
@@ -68,6 +70,7 @@ _ACCOUNT: Final = "account"
 _ENDPOINTS: Final[Mapping[type[Call], str]] = {
     Place: "AddOrder",
     Cancel: "CancelOrder",
+    Amend: "AmendOrder",
     CancelAll: "CancelAll",
     FindOrder: "QueryOrders",
     FindOpen: "OpenOrders",
@@ -81,6 +84,7 @@ _ENDPOINTS: Final[Mapping[type[Call], str]] = {
 }
 _PUBLIC: Final[Mapping[type[Call], str]] = {ReadRules: "AssetPairs", ReadClock: "Time", ReadQuotes: "Ticker"}
 #: Of the REST counter. Documented: "ledger/trade history calls" count 2, AddOrder and CancelOrder nothing, all else 1.
+#: Assumed: AmendOrder, which the engine counts as it does those, nothing either.
 _COSTS: Final[Mapping[type[Call], int]] = {
     FindOrder: 1,
     FindOpen: 1,
@@ -178,6 +182,8 @@ class Kraken(Adapter):
                 fields = self._order(request, now_us)
             case Cancel(request):
                 fields = [("cl_ord_id", request.client_order_id)]
+            case Amend(request):
+                fields = self._amendment(request, now_us)
             case CancelAll(_, (venue_order_id,)):
                 fields = [("txid", venue_order_id)]
             case FindOrder(_, _, str(venue_order_id)):
@@ -216,6 +222,21 @@ class Kraken(Adapter):
             ("deadline", _rfc3339(deadline_us)),
         ]
 
+    def _amendment(self, request: VenueRequest, now_us: int) -> Fields:
+        """Its quantity and nothing else, so that the order keeps its place.
+
+        It has a deadline because it could make an order larger, too: a copy that came after a further amendment would
+        undo that. One with this key would be refused for its nonce; one with the key of a gateway that had the order
+        before, only because it is late.
+        """
+        deadline_us = now_us + self._window_us
+        self._ages.note_amended(request.client_order_id, deadline_us)
+        return [
+            ("cl_ord_id", request.client_order_id),
+            ("order_qty", money.text(request.quantity)),
+            ("deadline", _rfc3339(deadline_us)),
+        ]
+
     # ── answers ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     @override
@@ -246,6 +267,13 @@ class Kraken(Adapter):
         canceled: payloads.CanceledPayload = decode(body, payloads.CanceledPayload)
         if canceled.count < 1:
             return Answer(Outcome.REJECTED, "ORDER_NOT_FOUND", Remedy.LOOK_UP)
+        return Answer(Outcome.ACCEPTED)
+
+    def parse_amended(self, _call: Call, body: bytes) -> Answer:
+        """The name of the amendment, and not what the order is for now."""
+        amended: payloads.AmendedPayload = decode(body, payloads.AmendedPayload)
+        if not amended.amend_id:
+            raise Unparsable("an amendment without an ID")
         return Answer(Outcome.ACCEPTED)
 
     def parse_all_canceled(self, _call: Call, body: bytes) -> Answer:
@@ -349,8 +377,9 @@ class Kraken(Adapter):
         match call:
             case Place(request):
                 return (Charge(limits.TRADING, 1, request.symbol),)
-            case Cancel(request):
-                cost = self._ages.cancel_cost(request.client_order_id, now_us)
+            case Cancel(request) | Amend(request):
+                costs = self._ages.cancel_cost if isinstance(call, Cancel) else self._ages.amend_cost
+                cost = costs(request.client_order_id, now_us)
                 return (Charge(limits.TRADING, cost, request.symbol),) if cost else ()
             case CancelAll((symbol,), (venue_order_id,)):
                 cost = self._ages.cancel_cost(venue_order_id, now_us)
@@ -414,7 +443,7 @@ class Kraken(Adapter):
 
     @override
     def stream_session(self, token: str | None) -> StreamSession:
-        return Session(token or "", self._symbol, self._ages.note)
+        return Session(token or "", self._symbol, self._ages)
 
 
 def _kind(call: Call) -> type[Call]:
@@ -444,6 +473,7 @@ _AGENT: Final = ("User-Agent", "fillstream")  # documented: required
 _PARSERS: Final[Mapping[type[Call], Callable[[Kraken, Any, bytes], Answer]]] = {
     Place: Kraken.parse_placed,
     Cancel: Kraken.parse_canceled,
+    Amend: Kraken.parse_amended,
     CancelAll: Kraken.parse_all_canceled,
     FindOrder: Kraken.parse_queried,
     FindOpen: Kraken.parse_open,

@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from venue_gateways.kraken import limits
-from venue_gateways.venue import Answer, Call, Cancel, CancelAll, FindOrder, Outcome, Place, Remedy
+from venue_gateways.venue import Amend, Answer, Call, Cancel, CancelAll, FindOrder, Outcome, Place, Remedy
 
 SECOND_US: Final = 1_000_000
 #: Until the counter has fallen far enough for a few more calls (assumed; the documents say "a few seconds").
@@ -104,6 +104,10 @@ _NO_SUCH_ORDER: Final = ("EOrder:Unknown order", "EOrder:Invalid order", "EQuery
 _GONE: Final = Meaning(_REJECTED, "ORDER_NOT_FOUND", Remedy.LOOK_UP)
 _NOT_FOUND: Final = Meaning(_REJECTED, "ORDER_NOT_FOUND")
 
+#: Assumed: also what is said of an amendment to the quantity that an order has already, which an earlier copy gave it.
+_QUANTITY: Final = "EGeneral:Invalid arguments:order_qty"
+_NOT_AMENDED: Final = Meaning(_REJECTED, "NOT_AMENDED", Remedy.LOOK_UP)
+
 #: The text of a repeated client order ID is in no document. These are taken for it (assumed): the order is asked for.
 _REPEATED: Final = ("duplicate", "cl_ord_id")
 _DUPLICATE: Final = Meaning(_UNKNOWN, "DUPLICATE_CLIENT_ORDER_ID", Remedy.LOOK_UP)
@@ -134,13 +138,15 @@ def refusal(call: Call, errors: Iterable[str]) -> Answer:
 
 
 def _meaning(call: Call, error: str) -> Meaning:
+    if isinstance(call, Amend) and error.startswith(_QUANTITY):
+        return _NOT_AMENDED
     if isinstance(call, Place):
         if any(sign in error.lower() for sign in _REPEATED):
             return _DUPLICATE
         if error.startswith("EAPI:Invalid nonce"):
             return _NONCE_OF_A_PLACEMENT
     if error.startswith(_NO_SUCH_ORDER):
-        if isinstance(call, Cancel | CancelAll):
+        if isinstance(call, Cancel | CancelAll | Amend):
             return _GONE
         if isinstance(call, FindOrder):
             return _NOT_FOUND
@@ -163,7 +169,7 @@ def _answer(call: Call, meaning: Meaning) -> Answer:
 def _pair(call: Call) -> str:
     """Whose counter a call draws on, if that is one pair's alone."""
     match call:
-        case Place(request) | Cancel(request):
+        case Place(request) | Cancel(request) | Amend(request):
             return request.symbol
         case CancelAll((symbol,)):
             return symbol

@@ -39,17 +39,26 @@ class CanceledPayload(Payload, frozen=True):
     count: int
 
 
+class AmendedPayload(Payload, frozen=True):
+    amend_id: str
+
+
 class DescriptionPayload(Payload, frozen=True):
     pair: str
 
 
 class OrderPayload(Payload, frozen=True):
-    """An order, by whose ``txid`` it is listed. *trades* are there if they were asked for."""
+    """An order, by whose ``txid`` it is listed. *trades* are there if they were asked for.
+
+    *vol* is what the order is for, after an amendment what it is for then (assumed).
+    """
 
     status: str
     vol_exec: str
     descr: DescriptionPayload
     opentm: Decimal
+    vol: str
+    oflags: str | None = None
     closetm: Decimal | None = None
     cl_ord_id: str | None = None
     reason: str | None = None
@@ -180,7 +189,15 @@ def order_seen(venue_order_id: str, payload: OrderPayload, name: SymbolName) -> 
         venue_order_id=venue_order_id,
         reason=(payload.reason or "")[:60] or None,
         updated_at=instant(payload.closetm or payload.opentm),
+        quantity=_quantity(payload),
     )
+
+
+def _quantity(payload: OrderPayload) -> int | None:
+    """Documented: with the flag ``viqc``, which no order from here has, the volume is in the quote currency."""
+    if "viqc" in (payload.oflags or "").split(","):
+        return None
+    return amount(payload.vol)
 
 
 def trade_seen(trade_id: str, payload: TradePayload, name: SymbolName) -> TradeSeen:

@@ -3,10 +3,11 @@
 A connection is opened with a token, which REST hands out, and lives as long as the subscription does. Messages are
 numbered: one that is missing means that something was. An event names its order by the venue's ID; which of ours that
 is, and of which pair, is in an order's first event alone (documented examples, and recorded), so it is remembered. Of
-an order that isn't, the history has to tell.
+an order that isn't, the history has to tell. How much it is for is in its first event, and in those of its amendments
+(recorded).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Final
@@ -44,6 +45,10 @@ STATES: Final[Mapping[str, OrderState]] = {
     "canceled": OrderState.CANCELED,
     "expired": OrderState.EXPIRED,
 }
+#: Documented: the exec_type of an order's first events, and of its amendments. One that the venue itself has amended
+#: ("restated") is taken to be young again, too (assumed).
+_OPENING: Final = frozenset({"pending_new", "new"})
+_AMENDING: Final = frozenset({"amended", "restated"})
 
 
 class FeePayload(Payload, frozen=True):
@@ -61,6 +66,7 @@ class ExecutionPayload(Payload, frozen=True):
     cl_ord_id: str | None = None
     symbol: str | None = None
     side: str | None = None
+    order_qty: Decimal | None = None
     cum_qty: Decimal | None = None
     reason: str | None = None
     exec_id: str | None = None
@@ -93,12 +99,12 @@ class _Known(Payload, frozen=True):
 
 
 class Session(StreamSession):
-    """One connection. *opened* is told when an order was opened, by its client order ID."""
+    """One connection. *ages* is told when orders were opened, or amended."""
 
-    def __init__(self, token: str, name: SymbolName, opened: Callable[[str, int], None]) -> None:
+    def __init__(self, token: str, name: SymbolName, ages: limits.Ages) -> None:
         self._token = token
         self._name = name
-        self._opened = opened
+        self._ages = ages
         self._sequence: int | None = None
         self._known: Memory[str, _Known] = Memory()
 
@@ -171,8 +177,9 @@ class Session(StreamSession):
             state=state,
             filled_quantity=known.filled,
             venue_order_id=payload.order_id,
-            reason=(payload.reason or "")[:60] or None,
+            reason=_end_reason(payload, state),
             updated_at=at_us,
+            quantity=None if payload.order_qty is None else amount(str(payload.order_qty)),
         )
         trade = _trade(payload, order, known.side) if payload.exec_type == "trade" else None
         self._remember(payload, known, at_us)
@@ -183,8 +190,15 @@ class Session(StreamSession):
 
     def _remember(self, payload: ExecutionPayload, known: _Known, at_us: int) -> None:
         self._known.note(payload.order_id, known)
-        if payload.exec_type in {"pending_new", "new"}:
-            self._opened(known.client_order_id, at_us)
+        if payload.exec_type in _OPENING:
+            self._ages.note(known.client_order_id, at_us)
+        elif payload.exec_type in _AMENDING:
+            self._ages.note_amended(known.client_order_id, at_us)
+
+
+def _end_reason(payload: ExecutionPayload, state: OrderState) -> str | None:
+    """An amendment has a reason, too (recorded), which is none for the order."""
+    return None if state is OrderState.OPEN else (payload.reason or "")[:60] or None
 
 
 def _answer(payload: MessagePayload) -> StreamEvent:

@@ -36,6 +36,29 @@ ORDER = {
     "type": "LIMIT",
     "fills": [],
 }
+AMENDED = {
+    "transactTime": 1741669661670,
+    "executionId": 22,
+    "amendedOrder": {
+        "symbol": "BTCUSD",
+        "orderId": 28,
+        "orderListId": -1,
+        "origClientOrderId": OURS,
+        "clientOrderId": OURS,
+        "price": "1.00000000",
+        "qty": "5.00000000",
+        "executedQty": "0.00000000",
+        "preventedQty": "0.00000000",
+        "quoteOrderQty": "0.00000000",
+        "cumulativeQuoteQty": "0.00000000",
+        "status": "NEW",
+        "timeInForce": "GTC",
+        "type": "LIMIT",
+        "side": "SELL",
+        "workingTime": 1741669661670,
+        "selfTradePreventionMode": "EXPIRE_TAKER",
+    },
+}
 FILL = {"price": "4000.5", "qty": "1.25", "commission": "0.004", "commissionAsset": "BNB", "tradeId": 56}
 TRADE = {
     "symbol": "BTCUSD",

@@ -4,12 +4,24 @@ import msgspec
 import pytest
 
 from domain import money
-from domain.messages import Liquidity, OrderType, TimeInForce
+from domain.messages import Liquidity, Operation, OrderType, TimeInForce
 from domain.throttle import Charge
-from tests.venue_gateways.binance.examples import FILL, ORDER, OURS, RULES, TRADE, answer, error, order, parameters
+from tests.venue_gateways.binance.examples import (
+    AMENDED,
+    FILL,
+    ORDER,
+    OURS,
+    RULES,
+    TRADE,
+    answer,
+    error,
+    order,
+    parameters,
+)
 from venue_gateways.binance import Binance
 from venue_gateways.binance.signing import HmacSigner
 from venue_gateways.venue import (
+    Amend,
     Answer,
     Cancel,
     Finding,
@@ -81,6 +93,12 @@ def test_each_order_type_has_exactly_the_parameters_it_may_have(adapter, fields,
             "allOrders",
             {"symbol": "BTCUSD", "startTime": "5", "limit": "1000"},
         ),
+        (
+            Amend(order(Operation.AMEND, quantity=money.parse("5"))),
+            "PUT",
+            "order/amend/keepPriority",
+            {"symbol": "BTCUSD", "origClientOrderId": OURS, "newClientOrderId": OURS, "newQty": "5"},
+        ),
         (ListOpenOrders("BTC-USD"), "GET", "openOrders", {"symbol": "BTCUSD"}),
         (ReadUsage(), "GET", "rateLimit/order", {}),
     ],
@@ -125,11 +143,13 @@ def test_each_call_is_charged_its_documented_weight(adapter):
         "raw_requests_5m": 1,
     }
     assert weights(Cancel(order())) == {"request_weight_1m": 1, "raw_requests_5m": 1}
+    assert weights(Amend(order())) == {"request_weight_1m": 4, "raw_requests_5m": 1}
     assert weights(FindOrder("BTC-USD", OURS))["request_weight_1m"] == 4
     assert weights(ListTrades("BTC-USD"))["request_weight_1m"] == 20
     assert weights(ListTrades("BTC-USD", "7"))["request_weight_1m"] == 5
     assert adapter.charges(ReadClock(), 0) == (Charge("request_weight_1m", 1), Charge("raw_requests_5m", 1))
     assert [priority(call) for call in (Cancel(order()), Place(order()), ReadClock())] == [0, 1, 2]
+    assert priority(Amend(order())) is priority(Cancel(order()))
 
 
 def test_the_headers_tell_what_is_used(adapter):
@@ -305,6 +325,24 @@ def test_who_is_asked_to_wait_waits_as_long_as_asked(adapter, response, wait_s, 
 
 def test_a_cancel_of_an_order_that_is_not_open_has_to_be_looked_up(adapter):
     found = adapter.parse(Cancel(order()), error(-2011, "Unknown order sent."))
+    assert (found.outcome, found.remedy) == (Outcome.REJECTED, Remedy.LOOK_UP)
+
+
+def test_an_amendment_is_answered_with_the_order_as_it_is_now(adapter):
+    found = adapter.parse(Amend(order()), answer(200, AMENDED))
+    assert (found.outcome, found.order.client_order_id, found.order.state) == (Outcome.ACCEPTED, OURS, OrderState.OPEN)
+    assert (found.order.quantity, found.order.filled_quantity) == (money.parse("5"), 0)
+
+
+@pytest.mark.parametrize("change", [{"clientOrderId": "another"}, {"qty": 5.0}, {"qty": None}, {"symbol": "DOGEUSD"}])
+def test_an_amendment_whose_answer_can_t_be_understood_is_unknown(adapter, change):
+    body = AMENDED | {"amendedOrder": AMENDED["amendedOrder"] | change}
+    assert adapter.parse(Amend(order()), answer(200, body)).outcome is Outcome.UNKNOWN
+
+
+@pytest.mark.parametrize("code", [-2038, -2011, -2013])
+def test_a_refused_amendment_has_to_be_looked_up(adapter, code):
+    found = adapter.parse(Amend(order()), error(code, "whatever for"))
     assert (found.outcome, found.remedy) == (Outcome.REJECTED, Remedy.LOOK_UP)
 
 

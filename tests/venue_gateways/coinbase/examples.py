@@ -149,6 +149,13 @@ def canceled(*, success: bool, reason: str = "UNKNOWN_CANCEL_FAILURE_REASON", or
     return answer(200, {"results": [{"success": success, "failure_reason": reason, "order_id": order_id}]})
 
 
+def edited(
+    *, success: bool, edit: str = "UNKNOWN_EDIT_ORDER_FAILURE_REASON", preview: str = "UNKNOWN_PREVIEW_FAILURE_REASON"
+) -> HttpResponse:
+    reasons = {"edit_failure_reason": edit, "preview_failure_reason": preview}
+    return answer(200, {"success": success, "errors": [reasons]})
+
+
 def order(operation: Operation = Operation.PLACE, **fields: object) -> VenueRequest:
     made = {
         "request_id": "r",

@@ -194,6 +194,51 @@ def test_why_an_order_ended_is_told_if_it_is_known(adapter, changes, reason):
     assert found.order.reason == reason
 
 
+SHOWN = ORDER["order_configuration"]["limit_limit_gtc"]
+
+
+def made(size: str, second: int) -> dict[str, str]:
+    """An edit that the venue made at that second of a minute."""
+    return {"price": "45000.00", "size": size, "replace_accept_timestamp": f"2024-01-15T10:01:{second:02}Z"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "quantity"),
+    [
+        ({}, "0.01"),
+        ({"filled_size": "0.005"}, "0.01"),
+        ({"status": "PENDING"}, "0.01"),
+        ({"status": "CANCELLED", "filled_size": "0.005"}, "0.01"),
+        ({"edit_history": None}, "0.01"),
+        ({"edit_history": []}, "0.01"),
+        ({"edit_history": [made("0.02", 1), made("0.01", 2)]}, "0.01"),
+        ({"edit_history": [made("0.01", 2), made("0.02", 1)]}, "0.01"),  # whichever comes first
+        ({"edit_history": [made("0.01", 1), made("0.004", 2)]}, None),  # which of the two it is, nobody says
+        ({"edit_history": [made("0.004", 1)], "status": "FILLED", "filled_size": "0.004"}, "0.004"),
+        ({"edit_history": [made("0.004", 1)], "status": "FILLED", "filled_size": "0.005"}, None),
+        ({"edit_history": [made("0.01", 1) | {"replace_accept_timestamp": ""}]}, None),
+        ({"edit_history": [{"replace_accept_timestamp": None}]}, None),
+        ({"edit_history": [made("", 1)]}, None),
+        ({"status": "EDIT_QUEUED"}, None),  # it may be shown already
+        ({"order_configuration": None}, None),
+        ({"order_configuration": {}}, None),
+        ({"order_configuration": {"market_market_ioc": {"quote_size": "10"}}}, None),
+        ({"order_configuration": {"market_market_ioc": {"quote_size": "10", "base_size": "0"}}}, None),
+        ({"order_configuration": {"limit_limit_gtc": SHOWN | {"base_size": 0.01}}}, None),
+        ({"order_configuration": {"limit_limit_gtc": SHOWN | {"base_size": "-0.01"}}}, None),
+        ({"order_configuration": {"limit_limit_gtc": ["0.01"]}}, None),
+        ({"order_configuration": {"limit_limit_gtc": SHOWN, "sor_limit_ioc": SHOWN}}, None),
+        ({"order_configuration": {"limit_limit_gtc": SHOWN, "sor_limit_ioc": None}}, "0.01"),
+    ],
+)
+def test_what_an_order_is_for_is_told_if_all_that_the_venue_says_of_it_agrees(adapter, changes, quantity):
+    expected = None if quantity is None else money.parse(quantity)
+    found = adapter.parse(FindOrder("BTC-USD", OURS, THEIRS), answer(200, {"order": ORDER | changes}))
+    assert (found.outcome, found.order.quantity) == (Outcome.ACCEPTED, expected)
+    (row,) = adapter.parse(ListOpenOrders("account"), listed(ORDER | changes)).orders
+    assert row.quantity == expected
+
+
 def test_a_list_has_no_orders_of_products_that_are_not_ours(adapter):
     page = adapter.parse(
         ListOpenOrders("account"), listed(ORDER, ORDER | {"product_id": "BIT-28JUL23-CDE", "status": "?"})

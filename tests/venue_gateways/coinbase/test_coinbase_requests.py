@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from domain import money
-from domain.messages import OrderType, Side, TimeInForce
+from domain.messages import Operation, OrderType, Side, TimeInForce
 from domain.throttle import Charge
 from tests.venue_gateways.coinbase import examples
 from tests.venue_gateways.coinbase.examples import (
@@ -18,6 +18,7 @@ from tests.venue_gateways.coinbase.examples import (
 )
 from venue_gateways.coinbase.adapter import Search
 from venue_gateways.venue import (
+    Amend,
     Cancel,
     FindOrder,
     ListOpenOrders,
@@ -187,6 +188,26 @@ def test_a_cancel_of_an_order_whose_name_nobody_knows_is_not_built(adapter):
     assert THEIRS.encode() in adapter.build(Cancel(order()), NOW_US).body
 
 
+def test_an_amendment_is_an_edit_to_the_same_price_and_the_new_size_of_all_of_the_order(adapter):
+    smaller = order(Operation.AMEND, quantity=money.parse("0.000007"))
+    request = adapter.build(Amend(smaller, THEIRS), NOW_US)
+    assert (request.method, request.target) == ("POST", f"{V3}/orders/edit")
+    assert dict(request.headers)["Content-Type"] == "application/json"
+    assert request.body == b'{"order_id":"11111111-000000-000001","price":"60000.5","size":"0.000007"}'
+
+
+def test_an_amendment_of_an_order_whose_name_nobody_knows_is_not_built(adapter):
+    with pytest.raises(ValueError, match="looked up"):
+        adapter.build(Amend(order(Operation.AMEND)), NOW_US)
+    adapter.parse(Place(order()), answer(200, PLACED))
+    assert THEIRS.encode() in adapter.build(Amend(order(Operation.AMEND)), NOW_US).body
+
+
+def test_an_amendment_without_the_order_s_price_is_not_built(adapter):
+    with pytest.raises(ValueError, match="no price"):
+        adapter.build(Amend(order(Operation.AMEND, price=None), THEIRS), NOW_US)
+
+
 def test_there_is_nothing_to_ask_about_usage(adapter):
     with pytest.raises(TypeError, match="ReadUsage"):
         adapter.build(ReadUsage(), NOW_US)
@@ -213,6 +234,7 @@ def test_each_call_costs_one_request_of_its_kind(adapter):
     for call in (
         Place(order()),
         Cancel(order()),
+        Amend(order(Operation.AMEND)),
         FindOrder("BTC-USD", OURS),
         Search("BTC-USD", OURS),
         ListTrades("account"),
@@ -244,7 +266,7 @@ def test_the_headers_tell_how_much_is_left(adapter, remaining, used):
 def test_the_venue_s_ways_are_told(adapter):
     traits = adapter.traits
     assert traits.repeat is Repeat.SAME_ORDER
-    assert traits.cancels_by_venue_order_id
+    assert traits.changes_by_venue_order_id
     assert traits.late_us == 35 * SECOND_US
     assert not traits.ordered_calls
     assert not traits.stream_token

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 from pydantic import SecretStr
 
+from domain.messages import Operation
 from runtime.settings import Settings, SettingsError
 from tests.venue_gateways.coinbase.examples import (
     EC_KEY,
@@ -27,7 +28,7 @@ from venue_gateways import venues
 from venue_gateways.coinbase import Coinbase
 from venue_gateways.coinbase.signing import Tokens, private_key
 from venue_gateways.credentials import Credentials
-from venue_gateways.venue import Cancel, FindOrder, ListOpenOrders, Place, ReadClock, ReadRules
+from venue_gateways.venue import Amend, Cancel, FindOrder, ListOpenOrders, Place, ReadClock, ReadRules
 
 URI = "GET api.coinbase.com/api/v3/brokerage/accounts"
 
@@ -112,6 +113,7 @@ def test_an_adapter_goes_on_with_its_key_if_the_new_one_is_of_no_use(adapter):
     [
         (Place(order()), "POST api.coinbase.com/api/v3/brokerage/orders"),
         (Cancel(order(), THEIRS), "POST api.coinbase.com/api/v3/brokerage/orders/batch_cancel"),
+        (Amend(order(Operation.AMEND), THEIRS), "POST api.coinbase.com/api/v3/brokerage/orders/edit"),
         (ListOpenOrders("BTC-USD"), "GET api.coinbase.com/api/v3/brokerage/orders/historical/batch"),
         (
             FindOrder("BTC-USD", venue_order_id=THEIRS),
@@ -139,6 +141,12 @@ def test_public_calls_carry_no_token(adapter, call):
 def test_a_placement_s_token_expires_no_later_than_its_receive_window(now_us, expires_at):
     _, claims = bearer(an_adapter(lifetime_ms=5_000).build(Place(order()), now_us))
     assert (claims["nbf"], claims["exp"]) == (1_700_000_000, expires_at)
+
+
+def test_an_edit_that_is_held_up_is_refused_as_a_placement_is():
+    adapter = an_adapter(lifetime_ms=5_000)
+    _, claims = bearer(adapter.build(Amend(order(Operation.AMEND), THEIRS), 1_700_000_000_999_999))
+    assert (claims["nbf"], claims["exp"]) == (1_700_000_000, 1_700_000_005)
 
 
 def test_a_query_s_token_lives_as_long_as_documented(adapter):

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from domain import money
 from domain.breaker import Breaker
-from domain.messages import OrderType, Side, TimeInForce
+from domain.messages import Operation, OrderType, Side, TimeInForce
 from domain.throttle import Throttle
 from runtime.settings import Settings
 from tests.venue_gateways.coinbase.examples import EC_KEY, ED_KEY, KEY_NAME, OURS, order
@@ -27,6 +27,7 @@ from venue_gateways.simulator.server import Options, Running, serve
 from venue_gateways.stream import Stream
 from venue_gateways.transport import Transport
 from venue_gateways.venue import (
+    Amend,
     Answer,
     Call,
     Cancel,
@@ -38,6 +39,7 @@ from venue_gateways.venue import (
     Outcome,
     Place,
     ReadRules,
+    Remedy,
     TradeSeen,
 )
 
@@ -104,6 +106,30 @@ async def test_an_order_is_placed_found_and_canceled(tmp_path, key):
         await asyncio.sleep(0.15)  # CANCEL_QUEUED until then
         assert (await desk.caller.look_up("BTC-USD", OURS)).order.state is OrderState.CANCELED
         assert [line["client_order_id"] for line in desk.journal("order_canceled")] == [OURS]
+
+
+async def test_an_order_is_made_smaller_where_it_is(tmp_path):
+    async with trading(tmp_path) as desk:
+        name = (await desk.place()).order.venue_order_id
+        for size in ("0.006", "0.004"):
+            smaller = order(Operation.AMEND, **(RESTING | {"quantity": money.parse(size)}))
+            noted = await desk.ask(Amend(smaller, name))
+            assert (noted.outcome, noted.reason, noted.order) == (Outcome.ACCEPTED, None, None)
+            found = (await desk.caller.look_up("BTC-USD", OURS)).order
+            assert (found.state, found.quantity) == (OrderState.OPEN, smaller.quantity)
+        again = await desk.ask(Amend(smaller, name))
+        assert (again.outcome, again.remedy) == (Outcome.REJECTED, Remedy.LOOK_UP)
+        assert again.reason == "EDIT_REQUEST_EQUAL_TO_ORIGINAL_REQUEST"
+        assert [line["quantity"] for line in desk.journal("order_reduced")] == ["0.006", "0.004"]
+
+
+async def test_an_order_that_is_gone_is_not_amended(tmp_path):
+    async with trading(tmp_path) as desk:
+        name = (await desk.place()).order.venue_order_id
+        await desk.ask(Cancel(order(), name))
+        refused = await desk.ask(Amend(order(Operation.AMEND, **(RESTING | {"quantity": money.parse("0.004")})), name))
+        assert (refused.outcome, refused.remedy) == (Outcome.REJECTED, Remedy.LOOK_UP)
+        assert desk.journal("order_reduced") == []
 
 
 async def test_a_placement_that_is_repeated_is_the_same_order(tmp_path):

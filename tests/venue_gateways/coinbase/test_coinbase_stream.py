@@ -122,6 +122,26 @@ def test_every_documented_status_has_its_state(session, status, filled, state):
     assert event.order.state is state
 
 
+@pytest.mark.parametrize(
+    ("changes", "quantity"),
+    [
+        ({}, "0.001"),
+        ({"cumulative_quantity": "0.0004", "leaves_quantity": "0.0006"}, "0.001"),
+        ({"leaves_quantity": "0"}, None),
+        ({"leaves_quantity": ""}, None),
+        ({"leaves_quantity": None}, None),
+        ({"status": "PENDING"}, None),
+        ({"status": "EDIT_QUEUED"}, None),
+        ({"status": "CANCEL_QUEUED"}, None),
+        ({"status": "CANCELLED", "cumulative_quantity": "0.0004", "leaves_quantity": "0"}, None),
+        ({"status": "FILLED", "cumulative_quantity": "0.001", "leaves_quantity": "0"}, None),
+    ],
+)
+def test_what_an_order_is_for_shows_while_it_is_on_the_book(session, changes, quantity):
+    (event,) = session.events(user(0, UPDATE | changes))
+    assert event.order.quantity == (None if quantity is None else money.parse(quantity))
+
+
 def test_why_an_order_ended_is_told(session):
     (event,) = session.events(user(0, UPDATE | {"status": "CANCELLED", "cancel_reason": "User requested cancel"}))
     assert event.order.reason == "User requested cancel"
@@ -197,6 +217,7 @@ def test_a_message_whose_number_can_t_be_read_makes_the_next_one_a_gap(session):
         {"status": "UNKNOWN_ORDER_STATUS"},
         {"cumulative_quantity": 0.1},
         {"cumulative_quantity": "-1"},
+        {"leaves_quantity": 0.1},
         {"order_id": None},
         {"product_id": 7},
     ],

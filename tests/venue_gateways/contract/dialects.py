@@ -19,6 +19,7 @@ from venue_gateways.coinbase.adapter import Search
 from venue_gateways.kraken.calls import FindClosed, FindOpen, FindTrades
 from venue_gateways.venue import (
     Adapter,
+    Amend,
     Balance,
     Call,
     Cancel,
@@ -105,6 +106,7 @@ BINANCE = Dialect(
     succeeds={
         Place(binance.order()): binance.answer(200, binance.ORDER),
         Cancel(binance.order()): binance.answer(200, binance.ORDER | {"status": "CANCELED"}),
+        Amend(binance.order()): binance.answer(200, binance.AMENDED),
         CancelAll(("BTC-USD",)): binance.answer(200, [binance.ORDER | {"status": "CANCELED"}]),
         _BINANCE_FOUND: binance.answer(200, binance.ORDER),
         ListTrades("BTC-USD"): binance.answer(200, [binance.TRADE]),
@@ -170,6 +172,7 @@ KRAKEN = Dialect(
     succeeds={
         Place(kraken.order()): kraken.answer({"descr": {"order": "buy"}, "txid": [kraken.TXID]}),
         Cancel(kraken.order()): kraken.answer({"count": 1}),
+        Amend(kraken.order()): kraken.answer({"amend_id": "TTW6PD-RC36L-ZZSWNU"}),
         CancelAll(("BTC-USD",)): kraken.answer({"count": 4}),
         CancelAll(("BTC-USD",), (kraken.TXID,)): kraken.answer({"count": 1}),
         _KRAKEN_FOUND: kraken.answer({kraken.TXID: kraken.ORDER}),
@@ -212,7 +215,7 @@ KRAKEN = Dialect(
         Balance("BTC", money.parse("0.4012"), money.parse("0.8423")),
         Balance("ZORA", money.ONE, 0),
     ),
-    amounts=(("result", kraken.TXID, "vol_exec"),),
+    amounts=(("result", kraken.TXID, "vol_exec"), ("result", kraken.TXID, "vol")),
     status=("result", kraken.TXID, "status"),
     nowhere={FindOpen: kraken.answer({"open": {}}), FindClosed: kraken.closed()},
     messages=(
@@ -244,6 +247,7 @@ COINBASE = Dialect(
     succeeds={
         Place(coinbase.order()): coinbase.answer(200, coinbase.PLACED),
         Cancel(coinbase.order(), coinbase.THEIRS): coinbase.canceled(success=True),
+        Amend(coinbase.order(), coinbase.THEIRS): coinbase.edited(success=True),
         CancelAll(("BTC-USD",), (coinbase.THEIRS,)): coinbase.canceled(success=True),
         _COINBASE_FOUND: coinbase.answer(200, {"order": coinbase.ORDER}),
         Search("BTC-USD", coinbase.OURS): coinbase.listed(coinbase.ORDER),

@@ -8,10 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from domain import money
 from domain.messages import Side
 from domain.throttle import Priority
 from tests.venue_gateways.contract.dialects import DIALECTS, QUOTE, Dialect, changed, leaves, with_surprises
 from venue_gateways.venue import (
+    Amend,
     Answer,
     Cancel,
     CancelAll,
@@ -61,6 +63,10 @@ def canceled(dialect: Dialect) -> Cancel:
     return next(call for call in dialect.succeeds if isinstance(call, Cancel))
 
 
+def amended(dialect: Dialect) -> tuple[Amend, HttpResponse]:
+    return next((call, response) for call, response in dialect.succeeds.items() if isinstance(call, Amend))
+
+
 def says(dialect: Dialect, response: HttpResponse) -> Answer:
     """The answer of a fresh adapter to a placement that brought *response*."""
     return dialect.adapter().parse(placed(dialect)[0], response)
@@ -72,7 +78,7 @@ def says(dialect: Dialect, response: HttpResponse) -> Answer:
 @calls
 def test_every_call_is_a_request_of_plain_bytes(dialect, call):
     request = dialect.adapter().build(call, NOW)
-    assert request.method in {"GET", "POST", "DELETE"}
+    assert request.method in {"GET", "POST", "PUT", "DELETE"}
     assert request.target.startswith("/")
     assert request.target.isascii()
     assert " " not in request.target
@@ -81,13 +87,14 @@ def test_every_call_is_a_request_of_plain_bytes(dialect, call):
 
 
 @dialects
-def test_a_placement_carries_its_client_order_id_and_so_does_or_need_not_its_cancel(dialect):
+def test_a_placement_carries_its_client_order_id_and_so_does_or_need_not_what_changes_it(dialect):
     adapter = dialect.adapter()
     place = adapter.build(placed(dialect)[0], NOW)
     assert dialect.client_order_id in place.target + place.body.decode()
-    cancel = adapter.build(canceled(dialect), NOW)
-    named = dialect.venue_order_id if adapter.traits.cancels_by_venue_order_id else dialect.client_order_id
-    assert named in cancel.target + cancel.body.decode()
+    named = dialect.venue_order_id if adapter.traits.changes_by_venue_order_id else dialect.client_order_id
+    for call in (canceled(dialect), amended(dialect)[0]):
+        change = adapter.build(call, NOW)
+        assert named in change.target + change.body.decode()
 
 
 @dialects
@@ -275,6 +282,40 @@ def test_an_order_that_is_not_there_is_absent_and_no_answer_is_not(dialect):
 def test_a_cancel_of_an_order_that_is_not_open_has_to_be_looked_up(dialect):
     found = dialect.adapter().parse(canceled(dialect), dialect.not_open)
     assert (found.outcome, found.remedy, found.order) == (Outcome.REJECTED, Remedy.LOOK_UP, None)
+
+
+@dialects
+def test_an_amendment_asks_for_the_whole_that_the_order_comes_down_to(dialect):
+    call, _ = amended(dialect)
+    smaller = msgspec.structs.replace(call.request, quantity=money.parse("0.00000123"))
+    request = dialect.adapter().build(msgspec.structs.replace(call, request=smaller), NOW)
+    assert "0.00000123" in request.target + request.body.decode()
+
+
+@dialects
+def test_an_amendment_has_the_order_as_it_is_now_or_is_looked_up(dialect):
+    call, response = amended(dialect)
+    found = dialect.adapter().parse(call, response)
+    assert found.outcome is Outcome.ACCEPTED
+    assert found.order is None or found.order.quantity is not None
+
+
+@dialects
+def test_whether_an_order_was_amended_is_not_known_without_an_answer(dialect):
+    call, response = amended(dialect)
+    for length in range(len(response.body)):
+        assert dialect.adapter().parse(call, HttpResponse(200, {}, response.body[:length])).outcome is Outcome.UNKNOWN
+    for status in (500, 503, 504):
+        for body in (response.body, *PAGES):
+            assert dialect.adapter().parse(call, HttpResponse(status, {}, body)).outcome is Outcome.UNKNOWN
+    assert dialect.adapter().parse(call, dialect.try_again).outcome is Outcome.RETRY_SAFE
+
+
+@dialects
+def test_an_order_that_is_found_is_shown_with_what_it_is_for(dialect):
+    found = dialect.adapter().parse(dialect.found, dialect.succeeds[dialect.found])
+    assert found.order.quantity is not None
+    assert found.order.quantity > found.order.filled_quantity
 
 
 @dialects

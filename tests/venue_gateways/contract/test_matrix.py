@@ -13,7 +13,9 @@ PAGE = Path(__file__).parents[3] / "docs" / "venues.md"
 ROWS = {
     "a placement sent again under its client order ID": lambda traits: f"`{traits.repeat}`",
     "that it can't be found proves nothing for (s)": lambda traits: f"{traits.late_us / 1_000_000:g}",
-    "cancels by": lambda traits: "its own order ID" if traits.cancels_by_venue_order_id else "client order ID",
+    "cancels and amends by": lambda traits: (
+        "its own order ID" if traits.changes_by_venue_order_id else "client order ID"
+    ),
     "calls in the order of their signatures": lambda traits: _yes(traits.ordered_calls),
     "token for the stream": lambda traits: _yes(traits.stream_token),
     "a silent stream is dead after (s)": lambda traits: (

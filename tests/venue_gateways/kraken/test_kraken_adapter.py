@@ -22,6 +22,7 @@ from tests.venue_gateways.kraken.examples import (
 from venue_gateways.kraken import pages
 from venue_gateways.kraken.calls import FindClosed, FindOpen, FindTrades
 from venue_gateways.venue import (
+    Amend,
     Answer,
     Cancel,
     CancelAll,
@@ -41,6 +42,7 @@ from venue_gateways.venue import (
 )
 
 PLACE, CANCEL = Place(order()), Cancel(order(Operation.CANCEL))
+AMEND = Amend(order(Operation.AMEND, quantity=money.parse("0.75")))
 COMMON = {
     "nonce": str(NOON),
     "pair": "XBTUSD",
@@ -92,6 +94,7 @@ def test_each_order_type_has_exactly_the_fields_it_may_have(adapter, given, expe
     ("call", "path", "expected"),
     [
         (CANCEL, "CancelOrder", {"cl_ord_id": OURS}),
+        (AMEND, "AmendOrder", {"cl_ord_id": OURS, "order_qty": "0.75", "deadline": COMMON["deadline"]}),
         (FindOrder("BTC-USD", OURS, TXID), "QueryOrders", {"txid": TXID}),
         (FindOrder("BTC-USD", OURS), "ClosedOrders", {"trades": "true", "cl_ord_id": OURS}),
         (FindOpen(OURS), "OpenOrders", {"trades": "true", "cl_ord_id": OURS}),
@@ -379,7 +382,7 @@ def test_errors_that_do_not_agree_leave_it_open_what_happened(adapter):
     ],
 )
 def test_who_is_asked_to_wait_waits_for_what_was_used_up(adapter, text, wait_s, limit, scope):
-    for call in (PLACE, CANCEL):
+    for call in (PLACE, CANCEL, AMEND):
         found = adapter.parse(call, error(text))
         assert (found.wait_us, found.limit, found.scope) == (wait_s * 1_000_000, limit, scope)
 
@@ -390,7 +393,7 @@ def test_a_cancel_of_all_pairs_waits_for_all_of_them_and_one_of_a_pair_for_its_o
     assert adapter.parse(CancelAll(("BTC-USD",), ("O1",)), exceeded).scope == "BTC-USD"
 
 
-@pytest.mark.parametrize("call", [CANCEL, ListOpenOrders("account"), ReadStreamToken()])
+@pytest.mark.parametrize("call", [CANCEL, AMEND, ListOpenOrders("account"), ReadStreamToken()])
 def test_a_nonce_that_is_refused_is_worth_another_for_whatever_may_be_done_twice(adapter, call):
     found = adapter.parse(call, error("EAPI:Invalid nonce"))
     assert (found.outcome, found.remedy) == (Outcome.RETRY_SAFE, Remedy.SET_CLOCK)

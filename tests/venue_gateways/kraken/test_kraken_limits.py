@@ -4,6 +4,7 @@ import random
 
 import pytest
 
+from domain import money
 from domain.messages import Operation
 from domain.throttle import Charge, Throttle
 from tests.venue_gateways.kraken.examples import NOON, ORDER, OURS, answer, order
@@ -12,6 +13,7 @@ from venue_gateways.kraken.calls import FindClosed, FindOpen, FindTrades
 from venue_gateways.kraken.limits import Tier
 from venue_gateways.kraken.signing import KrakenSigner
 from venue_gateways.venue import (
+    Amend,
     Cancel,
     CancelAll,
     FindOrder,
@@ -32,7 +34,10 @@ SECOND = 1_000_000
 PUBLISHED = {Tier.STARTER: (60, 1.0), Tier.INTERMEDIATE: (125, 2.34), Tier.PRO: (180, 3.75)}
 #: Documented: the age of an order in seconds, and what canceling it costs.
 COSTS = [(0, 8), (4.99, 8), (5, 6), (9.99, 6), (10, 5), (15, 4), (44.99, 4), (45, 2), (90, 1), (299.99, 1), (300, 0)]
+#: The same of an amendment, the fixed one included.
+AMENDMENTS = [(0, 4), (4.99, 4), (5, 3), (9.99, 3), (10, 2), (14.99, 2), (15, 1), (44.99, 1), (300, 1)]
 CANCEL = Cancel(order(Operation.CANCEL))
+AMEND = Amend(order(Operation.AMEND, quantity=money.ONE))
 
 
 @pytest.mark.parametrize(
@@ -105,6 +110,43 @@ def test_a_cancel_costs_by_the_age_of_its_order(adapter, age_s, cost):
 
 def test_a_cancel_of_an_order_whose_age_is_not_known_costs_as_if_it_were_young(adapter):
     assert adapter.charges(CANCEL, NOON) == (Charge(limits.TRADING, 8, "BTC-USD"),)
+
+
+@pytest.mark.parametrize(("age_s", "cost"), AMENDMENTS)
+def test_an_amendment_costs_by_the_age_of_its_order_and_is_in_no_other_counter(adapter, age_s, cost):
+    opened_us = round(ORDER["opentm"] * SECOND)
+    adapter.parse(FindOpen(OURS), answer({"open": {"O1": ORDER}}))
+    charged = adapter.charges(AMEND, opened_us + round(age_s * SECOND))
+    assert charged == (Charge(limits.TRADING, cost, "BTC-USD"),)
+
+
+def test_an_amendment_of_an_order_whose_age_is_not_known_costs_as_if_it_were_young(adapter):
+    assert adapter.charges(AMEND, NOON) == (Charge(limits.TRADING, 4, "BTC-USD"),)
+
+
+def test_an_order_that_was_amended_is_as_young_as_the_amendment_s_deadline_allows_whatever_a_look_up_shows(adapter):
+    found = answer({"open": {"O1": ORDER}})
+    adapter.parse(FindOpen(OURS), found)
+    amended_us = round(ORDER["opentm"] * SECOND) + 400 * SECOND
+    assert adapter.charges(CANCEL, amended_us) == ()
+    adapter.build(AMEND, amended_us)
+    adapter.parse(FindOpen(OURS), found)
+    for age_s, cancel, amend in ((9.9, 8, 4), (10.1, 6, 3), (305.1, 0, 1)):  # it may have been five seconds on its way
+        now = amended_us + round(age_s * SECOND)
+        assert sum(charge.tokens for charge in adapter.charges(CANCEL, now)) == cancel
+        assert adapter.charges(AMEND, now)[0].tokens == amend
+    adapter._ages.note_amended(OURS, amended_us + SECOND)  # as the stream has it
+    assert adapter.charges(CANCEL, amended_us + 6 * SECOND)[0].tokens == 6
+
+
+def test_the_documents_own_example_adds_up(adapter):
+    """Guides, "Spot Trading Limits": an order, amended after 7 s, and canceled after 36 s more, counts 8."""
+    counted = adapter.charges(Place(order()), NOON)
+    adapter._ages.note(OURS, NOON)
+    counted += adapter.charges(AMEND, NOON + 7 * SECOND)
+    adapter._ages.note_amended(OURS, NOON + 7 * SECOND)
+    counted += adapter.charges(CANCEL, NOON + 43 * SECOND)
+    assert [charge.tokens for charge in counted] == [1, 3, 4]
 
 
 def test_an_order_is_taken_to_be_as_young_as_its_deadline_allows(adapter):

@@ -25,6 +25,7 @@ from venue_gateways.simulator.server import Options, serve
 from venue_gateways.stream import Stream
 from venue_gateways.transport import Transport
 from venue_gateways.venue import (
+    Amend,
     Cancel,
     FindOrder,
     ListOpenOrders,
@@ -115,6 +116,47 @@ async def test_an_order_is_placed_found_and_canceled(account):
     assert (again.outcome, again.remedy) == (Outcome.REJECTED, Remedy.LOOK_UP)
     ended = (await account.caller.ask(ListOrders("account", since_us=0))).answer
     assert [(one.client_order_id, one.state) for one in ended.orders] == [(name, OrderState.CANCELED)]
+
+
+async def test_an_order_is_made_smaller_where_it_is_and_a_look_up_shows_it(account):
+    place = account.new(post_only=True)
+    name = place.request.client_order_id
+    placed = (await account.caller.ask(place)).answer
+
+    def to(quantity: str) -> Amend:
+        return Amend(order(Operation.AMEND, client_order_id=name, quantity=money.parse(quantity)))
+
+    amended = (await account.caller.ask(to("0.004"))).answer
+    assert (amended.outcome, amended.order) == (Outcome.ACCEPTED, None)
+    seen = (await account.caller.look_up("BTC-USD", name)).order
+    assert (seen.state, seen.quantity, seen.filled_quantity) == (OrderState.OPEN, money.parse("0.004"), 0)
+    assert (seen.client_order_id, seen.venue_order_id) == (name, placed.order.venue_order_id)
+
+    for quantity in ("0.004", "0.005"):  # once more, and larger, which is not simulated
+        refused = (await account.caller.ask(to(quantity))).answer
+        assert (refused.outcome, refused.reason, refused.remedy) == (
+            Outcome.REJECTED,
+            "NOT_AMENDED",
+            Remedy.LOOK_UP,
+        )
+    assert (await account.caller.look_up("BTC-USD", name)).order.quantity == money.parse("0.004")
+
+    await account.caller.ask(Cancel(order(Operation.CANCEL, client_order_id=name)))
+    assert (await account.told(name, ReportKind.CANCELED)).cumulative_quantity == 0
+    late = (await account.caller.ask(to("0.003"))).answer
+    assert (late.outcome, late.remedy) == (Outcome.REJECTED, Remedy.LOOK_UP)
+
+
+async def test_an_order_that_has_filled_is_not_amended_and_a_look_up_tells_why(account):
+    place = account.new(order_type=OrderType.MARKET, price=None)
+    name = place.request.client_order_id
+    await account.caller.ask(place)
+    await account.told(name, ReportKind.FILL)
+    amend = Amend(order(Operation.AMEND, client_order_id=name, quantity=money.parse("0.004")))
+    refused = (await account.caller.ask(amend)).answer
+    assert (refused.outcome, refused.remedy) == (Outcome.REJECTED, Remedy.LOOK_UP)
+    seen = (await account.caller.look_up("BTC-USD", name)).order
+    assert (seen.state, seen.quantity) == (OrderState.FILLED, seen.filled_quantity)
 
 
 async def test_a_trade_is_the_same_on_the_stream_in_a_look_up_and_in_the_history(account):

@@ -53,6 +53,20 @@ TRADE = {
     "fee_usd_equiv": 0.3458,
     "fees": [{"asset": "USD", "qty": 0.3458}],
 }
+#: Recorded, of another order.
+AMENDED = {
+    "timestamp": "2023-09-22T10:43:05.709950Z",
+    "exec_type": "amended",
+    "order_status": "new",
+    "cum_qty": 0.0,
+    "reason": "User requested",
+    "amended": True,
+    "order_qty": 0.0025,
+    "limit_price": 26500.0,
+    "limit_price_type": "static",
+    "order_userref": 0,
+    "order_id": ORDER_ID,
+}
 CANCELED = {
     "timestamp": "2023-09-22T10:33:06Z",
     "order_status": "canceled",
@@ -139,6 +153,39 @@ def test_what_trades_do_not_say_of_their_order_is_added_up(feed):
     assert ended.order.reason == "User requested"
 
 
+@pytest.mark.parametrize("exec_type", ["amended", "restated"])
+def test_what_an_order_is_for_is_told_where_the_venue_tells_it(feed, exec_type):
+    assert feed.one(**PENDING).order.quantity == money.parse("0.005")
+    assert feed.one(**NEW).order.quantity is None
+    amended = feed.one(**AMENDED | {"exec_type": exec_type})
+    assert (amended.signal, amended.trade) == (StreamSignal.UPDATE, None)
+    assert (amended.order.client_order_id, amended.order.symbol, amended.order.state) == (
+        OURS,
+        "BTC-USD",
+        OrderState.OPEN,
+    )
+    assert (amended.order.quantity, amended.order.filled_quantity) == (money.parse("0.0025"), 0)
+    assert amended.order.reason is None  # the amendment was requested, and no end
+    untold = {key: value for key, value in AMENDED.items() if key != "order_qty"}
+    assert feed.one(**untold).order.quantity is None
+    assert feed.one(**TRADE).order.quantity is None
+
+
+@pytest.mark.parametrize("quantity", [-1, "NaN", "x", []])
+def test_an_amendment_to_what_is_no_amount_is_unclear(feed, quantity):
+    feed.one(**PENDING)
+    amended = feed.one(**AMENDED | {"order_qty": quantity})
+    assert (amended.signal, amended.order) == (StreamSignal.UNCLEAR, None)
+
+
+def test_an_amended_order_keeps_what_has_traded(feed):
+    feed.one(**PENDING)
+    feed.one(**TRADE | {"last_qty": 0.001, "cum_qty": 0.001})
+    assert feed.one(**AMENDED).order.filled_quantity == money.parse("0.001")  # the row says less than is known
+    counted = feed.one(**AMENDED | {"cum_qty": 0.002, "order_status": "partially_filled"})
+    assert (counted.order.state, counted.order.filled_quantity) == (OrderState.OPEN, money.parse("0.002"))
+
+
 @pytest.mark.parametrize("status", ["canceled", "expired", "filled"])
 def test_an_end_that_does_not_say_how_much_was_filled_is_not_believed(feed, status):
     feed.one(**PENDING)
@@ -164,7 +211,7 @@ def test_every_documented_status_has_its_state(feed, status, state):
 
 
 def test_an_order_that_this_connection_has_not_introduced_is_looked_for_in_the_history(feed):
-    for row in (NEW, TRADE, CANCELED):
+    for row in (NEW, TRADE, AMENDED, CANCELED):
         (event,) = feed.take(row)
         assert (event.order, event.trade, event.trades_due) == (None, None, True)
 
@@ -200,6 +247,17 @@ def test_the_venue_s_own_counter_is_passed_on(feed):
 def test_an_order_s_age_is_known_from_the_stream(adapter):
     Feed(adapter).one(**PENDING)
     assert adapter._ages.cancel_cost(OURS, 1_695_378_785_709_950 + 5_000_000) == 6
+
+
+@pytest.mark.parametrize("exec_type", ["amended", "restated"])
+def test_an_order_that_is_amended_is_young_again(adapter, exec_type):
+    feed, amended_us = Feed(adapter), 1_695_378_785_709_950 + 600_000_000
+    feed.one(**PENDING)
+    assert adapter._ages.cancel_cost(OURS, amended_us) == 0
+    feed.one(**AMENDED | {"exec_type": exec_type})
+    assert adapter._ages.cancel_cost(OURS, amended_us + 4_999_999) == 8
+    assert adapter._ages.cancel_cost(OURS, amended_us + 5_000_000) == 6
+    assert adapter._ages.amend_cost(OURS, amended_us + 5_000_000) == 3
 
 
 def test_a_message_that_is_missing_is_a_gap(feed):
