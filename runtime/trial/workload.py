@@ -211,12 +211,13 @@ class Crowd:
             return self._place(user, at_ms)
         order = self._random.choice(orders)
         price = order.price if order.price is not None else order.market.price
-        change = self._random.choice(("price", "quantity", "both"))
+        change = self._random.choice(("price", "quantity", "both", "smaller"))
+        quantity = order.quantity * (Decimal("0.5") if change == "smaller" else 2)
         nearer = price + (order.market.price - price) * Decimal("0.3")
         fields = {
             "order_id": order.order_id,
-            "quantity": None if change == "price" else wire.amount(terms.whole(order.quantity * 2, order.market.lot)),
-            "price": None if change == "quantity" else wire.amount(nearer.quantize(order.market.tick)),
+            "quantity": None if change == "price" else wire.amount(terms.whole(quantity, order.market.lot)),
+            "price": None if change in {"quantity", "smaller"} else wire.amount(nearer.quantize(order.market.tick)),
         }
         return self._command(user, at_ms, "amend", "AmendOrder", fields)
 

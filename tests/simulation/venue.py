@@ -17,6 +17,7 @@ from tests.simulation.loop import Process
 from venue_gateways.binance.adapter import DOCUMENTED_LIMITS
 from venue_gateways.transport import Lost, NotSent
 from venue_gateways.venue import (
+    Amend,
     Answer,
     Call,
     Cancel,
@@ -75,10 +76,11 @@ class Trade(msgspec.Struct):
 
 
 class Order(msgspec.Struct):
-    """An order that was accepted. *seen_from_us* is from when on look-ups show it."""
+    """An order that was accepted, for *quantity* by now. *seen_from_us* is from when on look-ups show it."""
 
     number: int
     request: VenueRequest
+    quantity: int
     seen_from_us: int
     created_us: int
     updated_us: int
@@ -91,7 +93,7 @@ class Order(msgspec.Struct):
 
     @property
     def leaves(self) -> int:
-        return self.request.quantity - self.executed
+        return self.quantity - self.executed
 
     def seen(self) -> OrderSeen:
         request = self.request
@@ -102,6 +104,7 @@ class Order(msgspec.Struct):
             self.executed,
             str(self.number),
             updated_at=self.updated_us,
+            quantity=self.quantity,
         )
 
     def trade_seen(self, trade: Trade) -> TradeSeen:
@@ -132,6 +135,7 @@ class Venue:
         self._doing: dict[type[Call], Callable[[Any], Answer]] = {
             Place: self._place,
             Cancel: self._cancel,
+            Amend: self._amend,
             FindOrder: self._find,
             ListTrades: self._list_trades,
             ListOrders: self._list_orders,
@@ -200,7 +204,8 @@ class Venue:
             self.rejected.append(request)
             return Answer(Outcome.REJECTED, "VENUE_REFUSED")
         lag_us = int(self._world.sometimes_s(0.2, LAG_S) * 1_000_000)
-        order = Order(len(self.orders) + 1, request, self.now_us + lag_us, self.now_us, self.now_us)
+        number, now_us = len(self.orders) + 1, self.now_us
+        order = Order(number, request, request.quantity, now_us + lag_us, now_us, now_us)
         self.orders.append(order)
         self._world.trace(f"venue: order {order.number} is {request.client_order_id} ({request.order_id})")
         if request.order_type is OrderType.MARKET or request.time_in_force in _IMMEDIATE:
@@ -270,6 +275,18 @@ class Venue:
             return Answer(Outcome.REJECTED, "ORDER_NOT_FOUND", Remedy.LOOK_UP)
         self._close(order, OrderState.CANCELED)
         return Answer(Outcome.ACCEPTED, order=order.seen())
+
+    def _amend(self, call: Amend) -> Answer:
+        """As Binance does it: to less than it was, and more than has traded; or only taken note of, as others do."""
+        order, quantity = self._visible(call.request.client_order_id), call.request.quantity
+        if order is None or order.state is not OrderState.OPEN or not order.executed < quantity < order.quantity:
+            return Answer(Outcome.REJECTED, "NOT_AMENDED", Remedy.LOOK_UP)
+        if self._world.happens(0.1):
+            return Answer(Outcome.REJECTED, "VENUE_REFUSED")
+        order.quantity, order.updated_us = quantity, self.now_us
+        self._world.trace(f"venue: order {order.number} is for {money.text(quantity)} now")
+        self._tell(order, None)
+        return Answer(Outcome.ACCEPTED, order=None if self._world.happens(0.3) else order.seen())
 
     # ── look-ups ────────────────────────────────────────────────────────────────────────────────────────────────────
 

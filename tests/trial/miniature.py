@@ -1,6 +1,7 @@
 """A run in miniature: records, journal lines and rows as plain lists, and how a test spoils one of them."""
 
 import copy
+from decimal import Decimal
 
 import msgspec
 
@@ -94,7 +95,8 @@ class Run:
 def order_event(run, source, kind, sequence, status, filled=0, order_id="o-1", cid="cid-1", **more):
     return run.event(
         source, kind=kind, order_id=order_id, client_order_id=cid, sequence=sequence, status=status,
-        quantity=wire.amount(2), filled_quantity=wire.amount(filled), **more,
+        quantity=wire.amount(2), filled_quantity=wire.amount(filled),
+        leaves_quantity=wire.amount(Decimal(2) - Decimal(filled)), **more,
     )  # fmt: skip
 
 

@@ -242,7 +242,16 @@ def test_an_order_open_there_and_ended_here_is_noticed(run):
 
 def test_a_fill_that_was_not_booked_is_noticed(run):
     run.journal.append(fill_line("9", "0.5", "cid-2"))
-    assert run.failing() == {"fills_are_settled_once", "orders_filled_as_the_venue_says"}
+    assert run.failing() == {
+        "fills_are_settled_once",
+        "live_orders_are_live_at_the_venue",
+        "orders_filled_as_the_venue_says",
+    }
+
+
+def test_an_order_that_is_open_there_for_less_is_noticed(run):
+    run.journal.append(line("order_reduced", "cid-2", quantity="1"))
+    assert run.failing() == {"live_orders_are_live_at_the_venue"}
 
 
 def test_a_fill_booked_twice_is_noticed(run):

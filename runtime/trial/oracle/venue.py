@@ -65,11 +65,11 @@ def one_venue_order_at_a_time(evidence: Evidence) -> Check:
 
     def faults() -> Iterator[str]:
         live: dict[OrderName, set[str]] = defaultdict(set)
-        for line, client_order_id, left in _lives(evidence):
+        for line, client_order_id, remaining in _lives(evidence):
             name = evidence.order_of.get(client_order_id)
             if name is None:
                 continue
-            (live[name].discard if left else live[name].add)(client_order_id)
+            (live[name].add if remaining else live[name].discard)(client_order_id)
             if len(live[name]) > 1:
                 yield f"order {name} is live as {sorted(live[name])} at {line.get('at_us')}"
 
@@ -95,15 +95,23 @@ def venue_orders_are_those_we_sent(evidence: Evidence) -> Check:
 
 
 def live_orders_are_live_at_the_venue(evidence: Evidence) -> Check:
-    """Open here is open there, and the other way round. An unknown order may be either."""
-    there: set[str] = set()
-    for _, client_order_id, left in _lives(evidence):
-        (there.discard if left else there.add)(client_order_id)
+    """Open here is open there, for as much, and the other way round. An unknown order may be either."""
+    newest = {client_order_id: remaining for _, client_order_id, remaining in _lives(evidence)}
+    there = {client_order_id: remaining for client_order_id, remaining in newest.items() if remaining}
     last = [events[-1] for events in evidence.orders.values()]
-    here = {str(event["client_order_id"]) for event in last if event.get("status") in LIVE}
+    here = {
+        str(event["client_order_id"]): wire.units(event.get("leaves_quantity"))
+        for event in last
+        if event.get("status") in LIVE
+    }
     unknown = {str(event["client_order_id"]) for event in last if event.get("status") == "UNKNOWN"}
-    faults = [f"{name} is open here and not at the venue" for name in sorted(here - there)]
-    faults += [f"{name} is open at the venue and not here" for name in sorted(there - here - unknown)]
+    faults = [f"{name} is open here and not at the venue" for name in sorted(here.keys() - there)]
+    faults += [f"{name} is open at the venue and not here" for name in sorted(there.keys() - here - unknown)]
+    faults += [
+        f"{name} is open here for {here[name]} and at the venue for {there[name]}"
+        for name in sorted(here.keys() & there)
+        if here[name] != there[name]
+    ]
     return Check("live_orders_are_live_at_the_venue", f"{len(there)} live orders", tuple(faults))
 
 
@@ -151,20 +159,19 @@ def orders_filled_as_the_venue_says(evidence: Evidence) -> Check:
 # ── the journal, read ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _lives(evidence: Evidence) -> Iterator[tuple[Line, str, bool]]:
-    """When each venue order came onto the book and left it: line, client order ID, and whether it left."""
-    remaining: dict[str, int] = {}
-    for line in evidence.lines("order_accepted", "fill", *LEFT_BOOK):
-        client_order_id = line["client_order_id"]
-        if line["event"] == "order_accepted":
-            remaining[client_order_id] = _units(line["quantity"])
-            yield line, client_order_id, False
-        elif line["event"] in LEFT_BOOK:
-            yield line, client_order_id, True
+def _lives(evidence: Evidence) -> Iterator[tuple[Line, str, int]]:
+    """What each venue order has on the book, as it changes: line, client order ID, and how much; 0 once it has left."""
+    ordered: dict[str, int] = {}
+    traded: Counter[str] = Counter()
+    for line in evidence.lines("order_accepted", "order_reduced", "fill", *LEFT_BOOK):
+        name = line["client_order_id"]
+        if line["event"] in LEFT_BOOK:
+            ordered[name] = 0
+        elif line["event"] == "fill":
+            traded[name] += _units(line["quantity"])
         else:
-            remaining[client_order_id] = remaining.get(client_order_id, 0) - _units(line["quantity"])
-            if remaining[client_order_id] <= 0:
-                yield line, client_order_id, True
+            ordered[name] = _units(line["quantity"])
+        yield line, name, max(0, ordered.get(name, 0) - traded[name])
 
 
 def _fills(evidence: Evidence) -> dict[FillName, Line]:

@@ -1,7 +1,9 @@
 """The state that Coinbase's dialect adds to the venue: who may come in, how often, and which IDs have been used."""
 
 import heapq
+from collections import deque
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 import msgspec
 from typing_extensions import override
@@ -17,6 +19,9 @@ from venue_gateways.simulator.names import Names
 from venue_gateways.simulator.orders import Execution, Order
 from venue_gateways.simulator.venue import Venue
 
+#: How many edits of an order are remembered (assumed).
+_EDITS: Final = 5
+
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
     """One request that may be performed: who asks for what, and when. *subject* is the ID in its path."""
@@ -26,6 +31,14 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     now: int
     subject: str = ""
     lies: Lies = HONEST
+
+
+class Edit(msgspec.Struct, frozen=True):
+    """What an order has been made."""
+
+    price: int
+    size: int
+    at: int
 
 
 class Exchange(exchange.Exchange):
@@ -47,6 +60,7 @@ class Exchange(exchange.Exchange):
         self._public_per_s = public_per_s
         self._accounts: dict[str, Second] = {}
         self._addresses: dict[str, Second] = {}
+        self._edits: dict[int, deque[Edit]] = {}
 
     # ── who may come in, and how often ─────────────────────────────────────────────────────────────────────────────
 
@@ -95,6 +109,17 @@ class Exchange(exchange.Exchange):
         """The order of the account that has, or had, that ID of the client's, of whatever product (create-order)."""
         found = (self.venue.find(account, symbol, None, client_order_id) for symbol in self.venue.instruments)
         return next((order for order in found if order is not None), None)
+
+    def edited(self, order: Order, now: int) -> None:
+        """Remember what *order* has just been made."""
+        edits = self._edits.setdefault(order.order_id, deque(maxlen=_EDITS))
+        edits.append(Edit(order.price, order.quantity, now))
+        if len(self._edits) > self.venue.rules.history_max:
+            del self._edits[next(iter(self._edits))]
+
+    def edits(self, order: Order) -> Iterable[Edit]:
+        """The latest edits of *order*, the oldest first."""
+        return self._edits.get(order.order_id, ())
 
     def orders(self, account: str) -> Iterable[Order]:
         """All orders of the account that are remembered, the newest first."""

@@ -31,7 +31,12 @@ def query(exchange: Exchange, call: Call) -> payloads.Payload:
     order = exchange.order(call.account, call.subject)
     if order is None or call.lies.denied or exchange.hidden(order, call.now):
         raise not_found("order with this orderID")
-    return {"order": payloads.looked_up(order, list(exchange.venue.trades_of(order)), exchange.names, call.now)}
+    return {"order": _shown(exchange, order, call.now)}
+
+
+def _shown(exchange: Exchange, order: Order, now: int) -> payloads.Payload:
+    trades = list(exchange.venue.trades_of(order))
+    return payloads.looked_up(order, trades, exchange.edits(order), exchange.names, now)
 
 
 def orders(exchange: Exchange, call: Call) -> payloads.Payload:
@@ -56,8 +61,7 @@ def orders(exchange: Exchange, call: Call) -> payloads.Payload:
     recent = takewhile(lambda order: start is None or order.created_at >= start, exchange.orders(call.account))
     found: Iterable[Order] = () if call.lies.no_open_orders else filter(wanted, recent)
     page, cursor = _page(found, filters, filters.count("limit", _ORDERS, _ORDERS), lambda order: (order.order_id,))
-    trades_of = exchange.venue.trades_of
-    shown = [payloads.looked_up(order, list(trades_of(order)), exchange.names, call.now) for order in page]
+    shown = [_shown(exchange, order, call.now) for order in page]
     return {"orders": shown, "sequence": "0", "has_next": bool(cursor), "cursor": cursor}
 
 

@@ -61,6 +61,14 @@ class Cancels(msgspec.Struct, frozen=True):
     order_ids: list[str]
 
 
+class Edit(msgspec.Struct, frozen=True):
+    """The body of an edit. What is left out is zero (third parties)."""
+
+    order_id: str
+    price: str = ""
+    size: str = ""
+
+
 def new_order(body: bytes) -> NewOrder:
     """Raises ApiError."""
     try:
@@ -78,6 +86,19 @@ def cancels(body: bytes) -> list[str]:
         return msgspec.json.decode(body, type=Cancels).order_ids
     except msgspec.MsgspecError as error:
         raise invalid(str(error)) from error
+
+
+def edit(body: bytes) -> Edit:
+    """Raises ApiError."""
+    try:
+        return msgspec.json.decode(body, type=Edit)
+    except msgspec.MsgspecError as error:
+        raise invalid(str(error)) from error
+
+
+def terms(wanted: Edit) -> tuple[int, int]:
+    """The price and the size that are asked for. Raises OrderError."""
+    return _amount(wanted.price, "INVALID_EDITED_PRICE"), _amount(wanted.size, "INVALID_EDITED_SIZE")
 
 
 def ticket(order: NewOrder, now: int) -> Ticket:

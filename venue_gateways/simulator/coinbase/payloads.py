@@ -9,6 +9,7 @@ from typing import Any, Final
 from domain import money
 from domain.messages import Side, TimeInForce
 from venue_gateways.simulator.coinbase import names as identity
+from venue_gateways.simulator.coinbase.exchange import Edit
 from venue_gateways.simulator.coinbase.parameters import moment
 from venue_gateways.simulator.names import Names
 from venue_gateways.simulator.orders import TRIGGERED, Execution, Kind, Order, Reason, Status
@@ -48,7 +49,7 @@ def status(order: Order, now: int) -> str:
 
 
 def configuration(order: Order) -> Payload:
-    """``order_configuration``, as it was asked for."""
+    """``order_configuration``, as it was asked for, and edited since."""
     limit = order.kind is not Kind.MARKET
     stop = order.kind in TRIGGERED
     name = _CONFIGURATIONS[Kind.STOP_LIMIT if stop else order.kind, order.time_in_force]
@@ -88,7 +89,7 @@ def _type(order: Order) -> str:
     return "MARKET" if order.kind is Kind.MARKET else "STOP_LIMIT" if order.kind in TRIGGERED else "LIMIT"
 
 
-def looked_up(order: Order, trades: list[Execution], names: Names, now: int) -> Payload:
+def looked_up(order: Order, trades: list[Execution], edits: Iterable[Edit], names: Names, now: int) -> Payload:
     """An order as the historical endpoints show it."""
     fees = sum(trade.fee for trade in trades)
     shown = status(order, now)
@@ -125,11 +126,16 @@ def looked_up(order: Order, trades: list[Execution], names: Names, now: int) -> 
         "outstanding_hold_amount": money.text(_held(order)),
         "is_liquidation": False,
         "last_fill_time": moment(trades[-1].at) if trades else None,
-        "edit_history": [],
+        "edit_history": [_edit(edit) for edit in edits],
         "leverage": "",
         "margin_type": "UNKNOWN_MARGIN_TYPE",
         "retail_portfolio_id": identity.portfolio_id(order.account),
     }
+
+
+def _edit(edit: Edit) -> Payload:
+    at = moment(edit.at)
+    return {"price": money.text(edit.price), "size": money.text(edit.size), "replace_accept_timestamp": at}
 
 
 def _canceled_for(order: Order) -> str:

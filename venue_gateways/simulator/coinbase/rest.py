@@ -27,6 +27,7 @@ class Endpoint(msgspec.Struct, frozen=True):
 ENDPOINTS: Final = {
     ("POST", "/orders"): Endpoint("place", trading.create),
     ("POST", "/orders/batch_cancel"): Endpoint("cancel", trading.cancel),
+    ("POST", "/orders/edit"): Endpoint("amend", trading.edit),
     ("GET", "/orders/historical/batch"): Endpoint("orders", lookups.orders),
     ("GET", "/orders/historical/fills"): Endpoint("trades", lookups.fills),
     ("GET", "/orders/historical/*"): Endpoint("query", lookups.query),

@@ -28,6 +28,8 @@ HEARTBEATS: Final = "heartbeats"
 _PATIENCE_US: Final = 5_000_000
 #: websocket-channels: most channels close after 60 to 90 s without an update.
 _SILENCE_US: Final = 60_000_000
+#: What an order is shown as while that is still under way; that it is shown at all is assumed.
+_QUEUED: Final = {Happening.CANCELED: "CANCEL_QUEUED", Happening.REDUCED: "EDIT_QUEUED"}
 #: How many orders one message of a snapshot has (assumed).
 _SNAPSHOT_ORDERS: Final = 50
 
@@ -140,5 +142,5 @@ def statuses(order: Order, happened: Sequence[Execution], now: int) -> tuple[str
     """What *order* is shown to go through while all this *happened* in a row."""
     last = payloads.status(order, now + payloads.LAG_US)
     before = ("PENDING",) if happened[0].what is Happening.ACCEPTED else ()
-    canceled = ("CANCEL_QUEUED",) if happened[-1].what is Happening.CANCELED else ()
-    return *before, *canceled, last
+    queued = _QUEUED.get(happened[-1].what)
+    return *before, *((queued,) if queued else ()), last

@@ -24,6 +24,7 @@ class Endpoint(msgspec.Struct, frozen=True):
 PRIVATE: Final = {
     "/0/private/AddOrder": Endpoint("place", trading.add, cost=0),
     "/0/private/CancelOrder": Endpoint("cancel", trading.cancel, cost=0),
+    "/0/private/AmendOrder": Endpoint("amend", trading.amend, cost=0),  # assumed: as AddOrder and CancelOrder
     "/0/private/CancelAll": Endpoint("cancel_all", trading.cancel_all, cost=0),  # assumed: as CancelOrder
     "/0/private/OpenOrders": Endpoint("open_orders", lookups.open_orders, by_client_id="query"),
     "/0/private/ClosedOrders": Endpoint("closed_orders", lookups.closed_orders, by_client_id="query"),

@@ -45,6 +45,8 @@ _REFUSALS: Final = {
     Refusal.PRICE_RULE: "EOrder:Tick size check failed",
     Refusal.QUANTITY_RULE: "EOrder:Order minimum not met",
     Refusal.NOTIONAL_RULE: "EOrder:Cost minimum not met",
+    Refusal.NO_CHANGE: "EGeneral:Invalid arguments:order_qty",  # assumed
+    Refusal.QUANTITY_INCREASE: "EGeneral:Invalid arguments:order_qty",  # the venue would do it: it is not simulated
     Refusal.TOO_MANY_ORDERS: "EOrder:Orders limit exceeded",
     Refusal.TOO_MANY_TRIGGER_ORDERS: "EOrder:Orders limit exceeded",
 }

@@ -18,7 +18,7 @@ from venue_gateways.simulator.kraken.names import Pair, pair
 from venue_gateways.simulator.kraken.parameters import Parameters
 from venue_gateways.simulator.kraken.security import Credential, Door
 from venue_gateways.simulator.names import Names
-from venue_gateways.simulator.orders import Execution, Order
+from venue_gateways.simulator.orders import Execution, Happening, Order
 from venue_gateways.simulator.venue import Venue
 
 #: guides/websockets/authentication: a token must be used within fifteen minutes.
@@ -52,6 +52,7 @@ class Exchange(exchange.Exchange):
         self._calls: dict[str, Counter] = {}
         self._orders: dict[tuple[str, str], Counter] = {}
         self._tokens: dict[str, tuple[str, int]] = {}
+        self._amended: dict[int, int] = {}  # when open orders were amended last
 
     # ── limits ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -74,6 +75,20 @@ class Exchange(exchange.Exchange):
         """Raises ApiError if the pair's counter has no room."""
         if not self.orders_counted(account, symbol).take(cost, now):
             raise ApiError(errors.ORDERS_EXCEEDED)
+
+    def rested_us(self, order: Order, now: int) -> int:
+        """How long ago *order* was created or amended (guides/general/ratelimits)."""
+        return now - self._amended.get(order.order_id, order.created_at)
+
+    @override
+    def observe(self, executions: Iterable[Execution]) -> None:
+        """Learn from what happened: an order that was amended is young again."""
+        for execution in executions:
+            order = execution.order
+            if not order.open:
+                self._amended.pop(order.order_id, None)
+            elif execution.what is Happening.REDUCED:
+                self._amended[order.order_id] = execution.at
 
     @override
     def used(self) -> Usage:

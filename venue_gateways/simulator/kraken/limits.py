@@ -2,7 +2,8 @@
 guides/general/ratelimits).
 
 A key has one for its REST calls, but for those that place and cancel; an account has one for each pair that it trades,
-in which a cancel counts the more the younger its order is. Nothing that a counter has no room for is performed.
+in which a cancel, or an amendment, counts the more the younger its order is. Nothing that a counter has no room for is
+performed.
 """
 
 from enum import StrEnum
@@ -14,8 +15,10 @@ _SECOND_US: Final = 1_000_000
 
 ADD_COST: Final = 1
 CANCEL_ALL_COST: Final = 1  # of each pair (the venue's own SDK)
-#: What a cancel costs by the age of its order in seconds; beyond the last, nothing.
+#: What a cancel costs by the seconds since its order was created or amended; beyond the last, nothing.
 _CANCEL_COSTS: Final = ((5, 8), (10, 6), (15, 5), (45, 4), (90, 2), (300, 1))
+AMEND_COST: Final = 1  # always, and by the same seconds besides
+_AMEND_COSTS: Final = ((5, 3), (10, 2), (15, 1))
 
 
 class Tier(StrEnum):
@@ -80,3 +83,8 @@ class Counter:
 def cancel_cost(age_us: int) -> int:
     """What it costs to cancel an order that is so old."""
     return next((cost for below_s, cost in _CANCEL_COSTS if age_us < below_s * _SECOND_US), 0)
+
+
+def amend_cost(age_us: int) -> int:
+    """What it costs to amend an order that is so old."""
+    return AMEND_COST + next((cost for below_s, cost in _AMEND_COSTS if age_us < below_s * _SECOND_US), 0)

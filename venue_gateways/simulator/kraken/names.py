@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import secrets
 from collections.abc import Iterable
 from typing import Final
 
@@ -36,8 +37,7 @@ class Transactions(ScrambledNames):
 
     @override
     def written(self, kind: str, number: int) -> str:
-        text = base64.b32encode(number.to_bytes(_BITS // 8, "big")).decode()
-        return f"{kind}{text[:5]}-{text[5:10]}-{text[10:]}"
+        return _written(kind, number)
 
     @override
     def read(self, kind: str, name: str) -> int:
@@ -48,6 +48,16 @@ class Transactions(ScrambledNames):
             return int.from_bytes(base64.b32decode("".join(parts)[1:]), "big")
         except binascii.Error as error:
             raise ValueError(f"{name!r} is no transaction ID") from error
+
+
+def amendment() -> str:
+    """A new ID of an amendment, which nobody can look up here; it looks like a trade's."""
+    return _written("T", secrets.randbits(_BITS))
+
+
+def _written(kind: str, number: int) -> str:
+    text = base64.b32encode(number.to_bytes(_BITS // 8, "big")).decode()
+    return f"{kind}{text[:5]}-{text[5:10]}-{text[10:]}"
 
 
 class Pair(msgspec.Struct, frozen=True):

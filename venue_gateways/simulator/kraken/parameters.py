@@ -16,7 +16,7 @@ from venue_gateways.simulator.kraken.names import Pair, decimals
 from venue_gateways.simulator.orders import TRIGGERED, UNPRICED, Kind, SelfTrade, Ticket
 
 _SECOND_US: Final = 1_000_000
-#: How far ahead a deadline may lie (REST reference, AddOrder).
+#: How far ahead a deadline may lie (REST reference, AddOrder and AmendOrder).
 DEADLINE_US: Final = (2 * _SECOND_US, 60 * _SECOND_US)
 
 _AMOUNT: Final = re.compile(r"[0-9]{1,20}(\.[0-9]{1,18})?")
@@ -42,6 +42,9 @@ _SIDES: Final = {"buy": Side.BUY, "sell": Side.SELL}
 _FLAGS: Final = frozenset({"post", "fcib", "fciq", "nompp", "viqc"})
 #: Kinds of order, and conditions, that this venue has not.
 _UNSUPPORTED: Final = ("displayvol", "leverage", "reduce_only", "starttm", "close[ordertype]")
+#: What AmendOrder can change at the venue, and not here.
+_NOT_AMENDED: Final = ("limit_price", "trigger_price", "display_qty")
+_QUANTITIES: Final = frozenset({"volume", "order_qty"})
 
 
 def split(body: bytes, content_type: str) -> dict[str, str]:
@@ -98,7 +101,7 @@ class Parameters:
         raise invalid("cl_ord_id")
 
     def deadline(self, arrived: int) -> int | None:
-        """When the order is too late, in µs."""
+        """When what is asked for is too late, in µs."""
         value = self.text("deadline")
         if value is None:
             return None
@@ -144,6 +147,13 @@ class Parameters:
             expires_at=expires_at,
         )
 
+    def amended_quantity(self, pair: Pair) -> int:
+        """What an order is to be for. ``post_only`` is passed over: it is about a new price (REST reference)."""
+        for name in _NOT_AMENDED:
+            if self.text(name) is not None:
+                raise invalid(name)
+        return self._amount("order_qty", pair.lot_decimals)
+
     def _word(self, name: str, words: Mapping[str, Any]) -> Any:
         value = words.get(self.values.get(name, ""))
         if value is None:
@@ -157,7 +167,7 @@ class Parameters:
             raise invalid(name)
         amount = money.parse(value)
         if decimals(amount) > places:
-            raise ApiError("EOrder:Tick size check failed") if name != "volume" else invalid(name)
+            raise invalid(name) if name in _QUANTITIES else ApiError("EOrder:Tick size check failed")
         return amount
 
     def _time_in_force(self, now: int) -> tuple[TimeInForce, int]:

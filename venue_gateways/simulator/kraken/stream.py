@@ -25,6 +25,8 @@ from venue_gateways.simulator.orders import OPEN, TRIGGERED, UNPRICED, Execution
 _SNAPSHOT_TRADES: Final = 50
 #: Every event has its type and the status that goes with it; an end by a rule is a cancel, unless time was up.
 _ENDS: Final = frozenset({Happening.CANCELED, Happening.EXPIRED, Happening.PREVENTED})
+#: What is not told without ``order_status``: all but what opens and ends an order, and its trades.
+_TRANSITIONS: Final = frozenset({"pending_new", "status", "amended"})
 _CUT: Final = frozenset({Outcome.REQUEST_LOST, Outcome.RESPONSE_LOST, Outcome.FORBIDDEN})
 
 
@@ -93,7 +95,7 @@ class Session(dialect.Session):
         """What this session is told of *executions* of one order."""
         rows = [row for execution in executions for row in _events(self._exchange, execution)]
         if not self._statuses:
-            rows = [row for row in rows if row["exec_type"] not in {"pending_new", "status"}]
+            rows = [row for row in rows if row["exec_type"] not in _TRANSITIONS]
         if self._counters and rows and self.account is not None:
             symbol = next(iter(executions)).order.symbol
             level = self._exchange.orders_counted(self.account, symbol).level(now)
@@ -131,7 +133,7 @@ class Session(dialect.Session):
         exchange = self._exchange
         for order in exchange.venue.open_orders(self.account or "", None):
             if not exchange.hidden(order, now):
-                status = "partially_filled" if order.executed else "new" if order.working_at else "pending_new"
+                status = _open_status(order, order.executed)
                 figures = _figures(order.executed, order.cost)
                 yield {**_order(exchange, order), "exec_type": "new", "order_status": status, **figures} | {
                     "timestamp": _moment(order.updated_at)
@@ -174,8 +176,29 @@ def _events(exchange: Exchange, execution: Execution) -> Iterable[dict[str, Any]
             yield _short(exchange, execution, "filled", "filled") | _figures(execution.executed, execution.cost)
         elif execution.status is Status.PREVENTED:
             yield _canceled(exchange, execution)
+    elif execution.what is Happening.REDUCED:
+        yield _amended(exchange, execution)
     elif execution.what in _ENDS and execution.status not in OPEN:
         yield _canceled(exchange, execution)
+
+
+def _open_status(order: Order, executed: int) -> str:
+    return "partially_filled" if executed else "new" if order.working_at else "pending_new"
+
+
+def _amended(exchange: Exchange, execution: Execution) -> dict[str, Any]:
+    """What the order is for now, in the fields of recorded messages. Those were of orders that had not traded."""
+    order = execution.order
+    row = {
+        **_short(exchange, execution, "amended", _open_status(order, execution.executed)),
+        "cum_qty": _number(execution.executed),
+        "reason": "User requested",
+        "amended": True,
+        "order_qty": _number(order.quantity),
+    }
+    if order.kind not in UNPRICED:
+        row |= {"limit_price": _number(order.price), "limit_price_type": "static"}
+    return row
 
 
 def _canceled(exchange: Exchange, execution: Execution) -> dict[str, Any]:

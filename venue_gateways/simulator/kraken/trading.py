@@ -1,9 +1,9 @@
-"""What Kraken's API does to orders: add and cancel."""
+"""What Kraken's API does to orders: add, amend and cancel."""
 
-from venue_gateways.simulator.kraken import errors, payloads
+from venue_gateways.simulator.kraken import errors, names, payloads
 from venue_gateways.simulator.kraken.errors import ApiError, invalid, refused
 from venue_gateways.simulator.kraken.exchange import Call, Exchange
-from venue_gateways.simulator.kraken.limits import ADD_COST, CANCEL_ALL_COST, cancel_cost
+from venue_gateways.simulator.kraken.limits import ADD_COST, CANCEL_ALL_COST, amend_cost, cancel_cost
 from venue_gateways.simulator.orders import Order, Refusal, Ticket
 
 
@@ -56,6 +56,30 @@ def _words(exchange: Exchange, ticket: Ticket) -> str:
     return str(payloads.described(order, exchange.pairs[ticket.symbol])["order"])
 
 
+def amend(exchange: Exchange, call: Call) -> payloads.Payload:
+    """AmendOrder: one order, by its transaction ID or its ``cl_ord_id``, both of which it keeps, as it does its place.
+
+    It only gets smaller. The venue itself would make it larger, too, or change its prices: that is not simulated.
+    """
+    parameters = call.parameters
+    if parameters.text("txid") is None and parameters.client_id() is None:
+        raise invalid("txid")
+    order = next((order for order in _addressed(exchange, call) if order.open), None)
+    if order is None:
+        raise ApiError(errors.UNKNOWN_ORDER)
+    cost = amend_cost(exchange.rested_us(order, call.now))
+    exchange.count_order(call.account, order.symbol, cost, call.now)  # whether it is valid or not
+    deadline = parameters.deadline(call.arrived)
+    quantity = parameters.amended_quantity(exchange.pairs[order.symbol])
+    if deadline is not None and call.now > deadline:
+        raise ApiError(errors.DEADLINE_ELAPSED)
+    if quantity <= order.executed:  # REST reference: below what is filled, the rest is canceled; assumed: at it, too
+        exchange.venue.cancel(order, call.now)
+    elif (refusal := exchange.venue.reduce(order, quantity, call.now, order.client_order_id)) is not None:
+        raise refused(refusal)
+    return {"amend_id": names.amendment()}
+
+
 def cancel(exchange: Exchange, call: Call) -> payloads.Payload:
     """CancelOrder: one by its transaction ID or its ``cl_ord_id``, or all with a user reference."""
     orders = _addressed(exchange, call)
@@ -66,7 +90,7 @@ def cancel(exchange: Exchange, call: Call) -> payloads.Payload:
     if not orders:
         raise ApiError(errors.UNKNOWN_ORDER)
     for order in orders:
-        exchange.count_order(call.account, order.symbol, cancel_cost(call.now - order.created_at), call.now)
+        exchange.count_order(call.account, order.symbol, cancel_cost(exchange.rested_us(order, call.now)), call.now)
         exchange.venue.cancel(order, call.now)
     return {"count": len(orders)}
 

@@ -96,6 +96,11 @@ class Desk:
         results = self.ask("POST", "orders/batch_cancel", {"order_ids": ids}, **more)["results"]
         return [(result["success"], result["failure_reason"]) for result in results]
 
+    def edit(self, order_id, size, price="50000", **more):
+        """Whether an edit was placed, and why not. The price is that of :data:`REST`."""
+        said = self.ask("POST", "orders/edit", {"order_id": order_id, "price": price, "size": size}, **more)
+        return said["success"], [error["edit_failure_reason"] for error in said["errors"]]
+
     def order(self, order_id, **more):
         return self.ask("GET", f"orders/historical/{order_id}", **more)["order"]
 

@@ -5,7 +5,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from tests.venue_gateways.simulator.coinbase.client import EDWARDS, MARKET, OTHER, PRIVATE, token
 from venue_gateways.simulator.coinbase import security
 from venue_gateways.simulator.coinbase.parameters import moment
-from venue_gateways.simulator.dialect import Lies
+from venue_gateways.simulator.dialect import Lies, Request
 
 ACCOUNTS = "GET api.coinbase.com/api/v3/brokerage/accounts"
 
@@ -185,6 +185,81 @@ def test_orders_are_listed_in_pages_the_newest_first(desk):
     start = desk.order(ids[2])["created_time"]
     assert len(desk.orders(f"start_date={start}&product_ids=BTC-USD")["orders"]) == 3
     assert desk.orders("product_ids=ETH-USD")["orders"] == []
+
+
+# ── edits ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_an_edit_makes_an_order_smaller_in_its_place(desk):
+    order_id = desk.place({"limit_limit_gtc": {"base_size": "0.02", "limit_price": "50000"}})
+    behind = desk.quote("BUY", 50_000, "0.01")
+    assert desk.edit(order_id, "0.01") == (True, [])
+    edited_at = moment(desk.now)
+    for shown in (desk.order(order_id), *desk.orders("order_status=OPEN")["orders"]):
+        assert shown["order_configuration"]["limit_limit_gtc"]["base_size"] == "0.01"
+        assert shown["edit_history"] == [{"price": "50000", "size": "0.01", "replace_accept_timestamp": edited_at}]
+        assert shown["outstanding_hold_amount"] == "500"
+    desk.quote("SELL", 50_000, "0.01")
+    assert (desk.order(order_id)["status"], desk.order(order_id)["filled_size"]) == ("FILLED", "0.01")
+    assert behind.executed == 0
+    assert [line["quantity"] for line in desk.journal if line["event"] == "order_reduced"] == ["0.01"]
+
+
+@pytest.mark.parametrize(
+    ("size", "price", "reason"),
+    [
+        ("0.01", "50000.00", "EDIT_REQUEST_EQUAL_TO_ORIGINAL_REQUEST"),
+        ("0.005", "49999", "INVALID_EDITED_PRICE"),
+        ("0.005", "", "INVALID_EDITED_PRICE"),
+        ("0.02", "50000", "INVALID_EDITED_SIZE"),
+        ("0.0050001", "50000", "INVALID_EDITED_SIZE"),
+        ("0", "50000", "INVALID_EDITED_SIZE"),
+        ("", "50000", "INVALID_EDITED_SIZE"),
+    ],
+)
+def test_an_edit_that_does_anything_else_is_refused_by_name(desk, size, price, reason):
+    order_id = desk.place()
+    assert desk.edit(order_id, size, price) == (False, [reason])
+    order = desk.order(order_id)
+    assert order["order_configuration"]["limit_limit_gtc"]["base_size"] == "0.01"
+    assert order["edit_history"] == []
+
+
+def test_an_order_is_not_edited_to_what_it_has_filled_or_less(desk):
+    order_id = desk.place()
+    desk.quote("SELL", 50_000, "0.004")
+    for size in ("0.003", "0.004"):
+        assert desk.edit(order_id, size) == (False, ["CANNOT_EDIT_TO_BELOW_FILLED_SIZE"])
+    assert desk.edit(order_id, "0.005") == (True, [])
+    order = desk.order(order_id)
+    assert (order["status"], order["filled_size"], order["completion_percentage"]) == ("OPEN", "0.004", "80")
+
+
+def test_only_open_limit_orders_that_are_good_till_canceled_are_edited(desk):
+    assert desk.edit("unknown", "0.005") == (False, ["ORDER_NOT_FOUND"])
+    timed = {"base_size": "0.01", "limit_price": "50000", "end_time": moment(desk.now + 60_000_000)}
+    assert desk.edit(desk.place({"limit_limit_gtd": timed}), "0.005") == (False, ["ONLY_LIMIT_ORDER_EDITS_SUPPORTED"])
+    order_id = desk.place()
+    desk.cancel(order_id)
+    assert desk.edit(order_id, "0.005") == (False, ["ONLY_OPEN_ORDERS_CAN_BE_EDITED"])
+
+
+def test_somebody_else_s_order_is_not_edited(desk):
+    assert desk.edit(desk.place(), "0.005", private=EDWARDS) == (False, ["ORDER_NOT_FOUND"])
+
+
+def test_an_edit_of_nothing_is_a_bad_request_and_faults_know_edits_by_name(desk):
+    assert desk.send("POST", "orders/edit", {"price": "50000", "size": "0.005"})[0] == 400
+    request = Request(verb="POST", path="/api/v3/brokerage/orders/edit", address="1.2.3.4", arrived=desk.now)
+    assert desk.front.operation(request) == "amend"
+
+
+def test_the_latest_edits_of_an_order_are_remembered(desk):
+    order_id = desk.place()
+    for size in ("0.009", "0.008", "0.007", "0.006", "0.005", "0.004"):
+        assert desk.edit(order_id, size) == (True, [])
+    history = desk.order(order_id)["edit_history"]
+    assert [edit["size"] for edit in history] == ["0.008", "0.007", "0.006", "0.005", "0.004"]
 
 
 # ── fills and rules ─────────────────────────────────────────────────────────────────────────────────────────────────

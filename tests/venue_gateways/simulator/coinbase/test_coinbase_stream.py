@@ -69,6 +69,17 @@ def test_a_cancel_is_queued_first(wire):
     assert [order["status"] for order in wire.orders()] == ["PENDING", "OPEN", "CANCEL_QUEUED", "CANCELLED"]
 
 
+def test_an_edit_is_queued_first_and_what_is_left_is_less(wire):
+    wire.subscribe()
+    wire.desk.edit(wire.desk.place(), "0.004")
+    assert [(order["status"], order["leaves_quantity"]) for order in wire.orders()] == [
+        ("PENDING", "0.01"),
+        ("OPEN", "0.01"),
+        ("EDIT_QUEUED", "0.004"),
+        ("OPEN", "0.004"),
+    ]
+
+
 def test_all_messages_of_a_connection_are_numbered(wire):
     wire.ask("heartbeats")
     wire.subscribe()

@@ -49,6 +49,7 @@ class Desk:
         reply = self.front.admit(request) or self.front.answer(request, now or self.now, lies)
         happened = self.venue.drain()
         self.journal += [*entries(happened, self.exchange.names), *self.exchange.drain_refusals()]
+        self.exchange.observe(happened)
         self.front.publish(happened, self.now)
         return reply.status, orjson.loads(reply.body)
 

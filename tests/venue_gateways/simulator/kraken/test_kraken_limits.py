@@ -3,7 +3,7 @@ import pytest
 from tests.venue_gateways.simulator.client import open_front
 from tests.venue_gateways.simulator.kraken.client import KNOWN, OTHER, Desk
 from venue_gateways.simulator.kraken.front import Kraken
-from venue_gateways.simulator.kraken.limits import Allowance, Counter, Tier, cancel_cost
+from venue_gateways.simulator.kraken.limits import Allowance, Counter, Tier, amend_cost, cancel_cost
 
 EXCEEDED = "EOrder:Rate limit exceeded"
 
@@ -43,6 +43,49 @@ def test_a_cancel_that_does_not_fit_is_refused_and_a_cancel_of_all_costs_one_a_p
     assert desk.ask("CancelAll") == EXCEEDED
     desk.later(1)
     assert desk.ask("CancelAll") == {"count": 9}
+
+
+@pytest.mark.parametrize(("age_s", "cost"), [(0, 4), (4.9, 4), (5, 3), (9.9, 3), (10, 2), (14.9, 2), (15, 1), (300, 1)])
+def test_an_amendment_costs_by_the_age_of_its_order(age_s, cost):
+    assert amend_cost(int(age_s * 1_000_000)) == cost
+
+
+def test_the_published_example_of_an_order_that_is_amended_and_canceled_adds_up(desk):
+    """guides/general/ratelimits: amended after 7 s, canceled after 36 s more."""
+    txid = desk.place()
+    desk.later(7)
+    desk.ask("AmendOrder", txid=txid, order_qty="0.005")
+    desk.later(36)
+    desk.ask("CancelOrder", txid=txid)
+    assert desk.exchange.orders_counted("main", "BTC-USD").taken == 8
+
+
+def test_an_order_that_is_amended_is_young_again(desk):
+    txid = desk.place()
+    desk.later(300)
+    counter = desk.exchange.orders_counted("main", "BTC-USD")
+    desk.ask("AmendOrder", txid=txid, order_qty="0.005")
+    assert counter.taken == 1 + 1
+    desk.ask("AmendOrder", txid=txid, order_qty="0.004")
+    assert counter.taken == 1 + 1 + 4
+    desk.ask("CancelOrder", txid=txid)
+    assert counter.taken == 1 + 1 + 4 + 8
+
+
+def test_an_amendment_that_is_refused_is_counted_and_one_of_no_order_is_not(desk):
+    txid = desk.place()
+    assert desk.ask("AmendOrder", txid=txid, order_qty="1") == "EGeneral:Invalid arguments:order_qty"
+    assert desk.ask("AmendOrder", txid="OAAAAA-AAAAA-AAAAAA", order_qty="1") == "EOrder:Unknown order"
+    assert desk.exchange.orders_counted("main", "BTC-USD").taken == 5
+
+
+def test_amendments_are_counted_to_the_pair_s_threshold_and_are_no_calls_of_the_key(desk):
+    txid = desk.place(volume="0.1")
+    amended = [desk.ask("AmendOrder", txid=txid, order_qty=f"0.0{90 - number}") for number in range(45)]
+    assert all(isinstance(result, dict) for result in amended[:44])
+    assert amended[44] == EXCEEDED
+    assert desk.ask("OpenOrders")["open"][txid]["vol"] == "0.04700000"
+    assert isinstance(desk.ask("Balance"), dict)
 
 
 def test_calls_of_a_key_are_counted_but_not_those_that_place_and_cancel(desk):

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 import pytest
 
 from tests.venue_gateways.simulator.kraken.client import CREDENTIAL, MARKET, OTHER, REST, signed
-from venue_gateways.simulator.dialect import Lies
+from venue_gateways.simulator.dialect import Lies, Request
 from venue_gateways.simulator.kraken.security import Credential
 
 UUID = "6d1b345e-2821-40e2-ad83-4ecb18a06876"
@@ -171,6 +171,84 @@ def test_a_stop_waits_as_pending_and_has_its_trigger_in_price(desk):
     txid = desk.place(ordertype="stop-loss-limit", price="61000", price2="61500")
     shown = desk.ask("OpenOrders")["open"][txid]
     assert (shown["status"], shown["descr"]["price"], shown["descr"]["price2"]) == ("pending", "61000.00", "61500.00")
+
+
+# ── amendments ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_an_order_is_made_smaller_in_its_place_and_keeps_its_ids(desk):
+    first = desk.place(cl_ord_id=UUID, volume="0.03")
+    second = desk.place()
+    amended = desk.ask("AmendOrder", cl_ord_id=UUID, order_qty="0.02")
+    assert list(amended) == ["amend_id"]
+    assert amended["amend_id"].startswith("T")
+    assert desk.ask("OpenOrders", cl_ord_id=UUID)["open"][first]["vol"] == "0.02000000"
+    assert desk.ask("AmendOrder", txid=first, order_qty="0.01", post_only="true") != amended
+    desk.quote("SELL", 50_000, "0.015")
+    shown = desk.ask("QueryOrders", txid=f"{first},{second}")
+    assert [(shown[txid]["status"], shown[txid]["vol"], shown[txid]["vol_exec"]) for txid in (first, second)] == [
+        ("closed", "0.01000000", "0.01000000"),
+        ("open", "0.01000000", "0.00500000"),
+    ]
+    reduced = [line for line in desk.journal if line["event"] == "order_reduced"]
+    assert [(line["client_order_id"], line["quantity"]) for line in reduced] == [(UUID, "0.02"), (UUID, "0.01")]
+
+
+@pytest.mark.parametrize("quantity", ["0.003", "0.004"])
+def test_an_order_that_is_to_be_no_larger_than_what_has_traded_is_canceled(desk, quantity):
+    txid = desk.place()
+    desk.quote("SELL", 50_000, "0.004")
+    assert "amend_id" in desk.ask("AmendOrder", txid=txid, order_qty=quantity)
+    closed = desk.ask("ClosedOrders")["closed"][txid]
+    assert (closed["status"], closed["vol_exec"], closed["reason"]) == ("canceled", "0.00400000", "User requested")
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"order_qty": "0.02"}, "EGeneral:Invalid arguments:order_qty"),
+        ({"order_qty": "0.01"}, "EGeneral:Invalid arguments:order_qty"),
+        ({"order_qty": "0"}, "EGeneral:Invalid arguments:order_qty"),
+        ({"order_qty": "-0.005"}, "EGeneral:Invalid arguments:order_qty"),
+        ({"order_qty": "0.000001"}, "EGeneral:Invalid arguments:order_qty"),
+        ({"order_qty": ""}, "EGeneral:Invalid arguments:order_qty"),
+        ({"limit_price": "49000"}, "EGeneral:Invalid arguments:limit_price"),
+        ({"trigger_price": "49000"}, "EGeneral:Invalid arguments:trigger_price"),
+        ({"display_qty": "0.001"}, "EGeneral:Invalid arguments:display_qty"),
+        ({"txid": ""}, "EGeneral:Invalid arguments:txid"),
+        ({"txid": "", "userref": "7"}, "EGeneral:Invalid arguments:txid"),
+        ({"txid": "", "cl_ord_id": "not a-uuid"}, "EGeneral:Invalid arguments:cl_ord_id"),
+        ({"txid": "", "cl_ord_id": "another"}, "EOrder:Unknown order"),
+        ({"txid": "OAAAAA-AAAAA-AAAAAA"}, "EOrder:Unknown order"),
+    ],
+)
+def test_an_amendment_to_anything_but_less_is_refused_by_name_and_changes_nothing(desk, changes, error):
+    txid = desk.place()
+    assert desk.ask("AmendOrder", **({"txid": txid, "order_qty": "0.005"} | changes)) == error
+    assert desk.ask("OpenOrders")["open"][txid]["vol"] == "0.01000000"
+
+
+def test_an_order_that_has_ended_or_is_somebody_else_s_is_not_amended(desk):
+    txid = desk.place(cl_ord_id=UUID)
+    wanted = {"cl_ord_id": UUID, "order_qty": "0.005"}
+    assert desk.ask("AmendOrder", credential=OTHER, **wanted) == "EOrder:Unknown order"
+    desk.ask("CancelOrder", txid=txid)
+    assert desk.ask("AmendOrder", **wanted) == "EOrder:Unknown order"
+    assert desk.ask("AmendOrder", txid=txid, order_qty="0.005") == "EOrder:Unknown order"
+
+
+def test_an_amendment_that_reaches_the_engine_after_its_deadline_is_refused(desk):
+    wanted = {"txid": desk.place(), "order_qty": "0.005", "deadline": rfc3339(desk.now + 5_000_000)}
+    assert desk.ask("AmendOrder", **wanted, now=desk.now + 5_000_001) == "EService:Deadline elapsed"
+    assert desk.ask("OpenOrders")["open"][wanted["txid"]]["vol"] == "0.01000000"
+    assert "amend_id" in desk.ask("AmendOrder", **wanted)
+    too_near = wanted | {"order_qty": "0.004", "deadline": rfc3339(desk.now + 1_900_000)}
+    assert desk.ask("AmendOrder", **too_near) == "EGeneral:Invalid arguments:deadline"
+
+
+def test_an_amendment_is_an_operation_of_its_own_for_faults(desk):
+    request = Request(verb="POST", path="/0/private/AmendOrder", body=b"cl_ord_id=x", address="a", arrived=desk.now)
+    assert desk.front.operation(request) == "amend"
 
 
 # ── histories ───────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -74,6 +74,42 @@ def test_an_end_has_its_reason_and_messages_are_numbered(wire):
     assert [message["sequence"] for message in wire.messages] == [2, 3, 4]
 
 
+def test_an_amendment_tells_what_the_order_is_for_now(wire):
+    wire.subscribe()
+    untouched, touched = wire.desk.place(cl_ord_id="untouched", price="49000"), wire.desk.place(cl_ord_id="touched")
+    wire.desk.quote("SELL", 50_000, "0.004")
+    for name, quantity in (("untouched", "0.005"), ("touched", "0.006")):
+        wire.desk.ask("AmendOrder", cl_ord_id=name, order_qty=quantity)
+    first, second = (row for row in wire.rows() if row["exec_type"] == "amended")
+    assert (first["order_id"], first["cl_ord_id"], first["order_status"]) == (untouched, "untouched", "new")
+    assert (first["order_qty"], first["cum_qty"], first["limit_price"]) == (0.005, 0, 49_000)
+    assert (first["amended"], first["reason"], "symbol" in first) == (True, "User requested", False)
+    assert (second["order_id"], second["order_status"]) == (touched, "partially_filled")
+    assert (second["order_qty"], second["cum_qty"]) == (0.006, 0.004)
+    snapshot = Wire(wire.desk).subscribe()[1]["data"]
+    assert {row["order_id"]: row["order_qty"] for row in snapshot if "order_qty" in row} == {
+        untouched: 0.005,
+        touched: 0.006,
+    }
+
+
+def test_an_amendment_to_what_has_traded_tells_that_the_order_is_canceled(wire):
+    wire.subscribe()
+    txid = wire.desk.place()
+    wire.desk.quote("SELL", 50_000, "0.004")
+    wire.desk.ask("AmendOrder", txid=txid, order_qty="0.004")
+    last = wire.rows()[-1]
+    assert (last["exec_type"], last["cum_qty"], "amended" in last) == ("canceled", 0.004, False)
+
+
+def test_without_order_status_only_beginnings_and_ends_are_told(wire):
+    wire.subscribe(order_status=False)
+    txid = wire.desk.place()
+    wire.desk.ask("AmendOrder", txid=txid, order_qty="0.005")
+    wire.desk.ask("CancelOrder", txid=txid)
+    assert [row["exec_type"] for row in wire.rows()] == ["new", "canceled"]
+
+
 def test_nobody_hears_of_others(wire):
     wire.subscribe()
     wire.desk.ask("AddOrder", credential=OTHER, **REST)
