@@ -148,7 +148,11 @@ class Gateway:
         return not self._committer.holdings or not self._dispatcher.ready or not self._caller.breaker.closed()
 
     async def _keep_rules(self) -> None:
-        """Limits, symbols and the clock: at the start, and every hour. Without them nothing is sent."""
+        """Limits, symbols and the clock: at the start, and every hour. Without them nothing is sent.
+
+        At the start the stream comes first, and what it has missed after it: where few calls are to be had, a sweep
+        would keep it waiting, and would have to be made once more.
+        """
         while True:
             await self._owning.wait()
             if not await self._read_rules():
@@ -159,7 +163,8 @@ class Gateway:
             self._dispatcher.ready = True
             self._stream.wanted.set()
             self._dispatcher.wake()
-            self._poller.reconnected()
+            if self._stream.connected:
+                self._poller.reconnected()
             await asyncio.sleep(_RULES_INTERVAL_S)
 
     async def _read_rules(self) -> bool:

@@ -146,6 +146,7 @@ class Stream:
         if event.signal is StreamSignal.SUBSCRIBED:
             self.connected = True
             self._failures = 0
+            log.info("stream_connected")
             metrics.STREAM_CONNECTED.labels(self._venue).set(1)
             metrics.STREAM_CONNECTIONS.labels(self._venue, "subscribed").inc()
             self._reader.reconnected()
