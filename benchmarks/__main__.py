@@ -24,6 +24,7 @@ WORKS: Final = {
     "W2": "benchmarks.w2.suite",
     "latency": "benchmarks.latency",
     "gateway": "benchmarks.gateway",
+    "sink": "benchmarks.sink",
 }
 
 _WIDTH: Final = 140

@@ -172,4 +172,17 @@ GOALS: Final[Sequence[Goal]] = (
         measured=_plain("rate", _GATEWAY),
     ),
     Goal(what="… calls under way at one time", bound=400, at_least=True, measured=_plain("under_way_max", _GATEWAY)),
+    Goal(
+        what="sink and ClickHouse on one core, records per second, all views on",
+        bound=60_000,
+        at_least=True,
+        measured=_plain("rate", ("sink", "drain, one core")),
+    ),
+    Goal(
+        what="from Kafka to a row in ClickHouse at 2,000 commands/s, p99",
+        bound=3_000,
+        at_least=False,
+        unit=" ms",
+        measured=_plain("p99", ("sink", "steady")),
+    ),
 )

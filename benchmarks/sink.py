@@ -1,12 +1,12 @@
 """How many records a second the sink carries into ClickHouse with all views on, what each costs, and how late they are.
 
-    python -m benchmarks.sink [--quick] [--one-core] [--orders N] [--seconds S]
+    python -m benchmarks.sink [--quick]
 
 First the topics are filled and the sink, started as in production, drains them into the embedded ClickHouse: from its
 first partition to ClickHouse's last yes. What it takes to start is measured before, on empty topics, and taken off.
-Then records come at the rate of 2,000 commands a second, and every row says how old its record was when it was written.
-At the end ClickHouse must hold each record once, and the roll-ups must add up to the same.
-``--one-core`` has sink and ClickHouse share the first core.
+Sink and ClickHouse share the first core at first, and have all of them the second time. Then records come at the rate
+of 2,000 commands a second, and every row says how old its record was when it was written. At the end ClickHouse must
+hold each record once, and the roll-ups must add up to the same.
 """
 
 import argparse
@@ -166,10 +166,25 @@ def check(at: Installation, load: Load, orders: int) -> None:
     assert filled == orders, f"{filled} of {orders} orders are filled"
 
 
-def measure(quick: bool, *, one_core: bool = False, orders: int = 0, seconds: float = 0.0) -> list[Result]:
-    """Both works, once."""
-    orders, seconds = orders or (12_000 if quick else 60_000), seconds or (5.0 if quick else 30.0)
-    prefix = ("taskset", "--cpu-list", "0") if one_core else ()
+def measure(quick: bool, tell: Callable[[str], object] = lambda _: None) -> list[Result]:
+    """A drain on one core, then a drain and a steady rate on all."""
+    orders, seconds = (12_000, 5.0) if quick else (60_000, 30.0)
+    with _laid_out(("taskset", "--cpu-list", "0")) as (at, load, producer):
+        tell("the sink drains its topics on one core")
+        pinned = _drained("drain, one core", at, load, producer, orders)
+        check(at, load, orders)
+    with _laid_out(()) as (at, load, producer):
+        tell("the sink drains its topics")
+        free = _drained("drain", at, load, producer, orders)
+        tell(f"the sink at {COMMANDS_PER_S:,} commands a second")
+        latency_ms = steady(at, load, producer, seconds)
+        check(at, load, orders + round(seconds * COMMANDS_PER_S))
+    return [pinned, free, Result(work="sink", variant="steady", latency_ms=latency_ms, verified=True)]
+
+
+@contextlib.contextmanager
+def _laid_out(prefix: tuple[str, ...]) -> Iterator[tuple[Installation, Load, Producer]]:
+    """Broker, topics, ClickHouse and a sink that isn't started yet, until the end of the block."""
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         broker = stack.enter_context(EmbeddedBroker(folder / "kafka", jar_cache=ROOT / "var" / "kafka"))
@@ -180,30 +195,25 @@ def measure(quick: bool, *, one_core: bool = False, orders: int = 0, seconds: fl
             clickhouse_url=f"http://127.0.0.1:{process.free_port()}",
         )
         topics.ensure(settings, (VENUE,))
-        load, producer = Load(), Producer(kafka.producer(settings, queue_buffering_max_messages=2_000_000))
-
-        def fill() -> None:
-            for wave in load.waves(orders):
-                produce(producer, wave)
-            producer.flush()
-
         at = Installation(settings, prefix)
-        with at.running():
-            drained = drain(at, load, fill)
-            latency_ms = steady(at, load, producer, seconds)
-            check(at, load, orders + round(seconds * COMMANDS_PER_S))
-            rss_mib = at.sink.resident_mib_max()
-    return [_result(drained, rss_mib), Result(work="sink", variant="steady", latency_ms=latency_ms, verified=True)]
+        stack.enter_context(at.running())
+        yield at, Load(), Producer(kafka.producer(settings, queue_buffering_max_messages=2_000_000))
 
 
-def _result(drained: Drained, rss_mib: float) -> Result:
-    sink, clickhouse = drained.per_100k(drained.sink_cpu_s), drained.per_100k(drained.clickhouse_cpu_s)
+def _drained(variant: str, at: Installation, load: Load, producer: Producer, orders: int) -> Result:
+    def fill() -> None:
+        for wave in load.waves(orders):
+            produce(producer, wave)
+        producer.flush()
+
+    found = drain(at, load, fill)
+    sink, clickhouse = found.per_100k(found.sink_cpu_s), found.per_100k(found.clickhouse_cpu_s)
     return Result(
         work="sink",
-        variant="drain",
-        rate=round(drained.per_s),
+        variant=variant,
+        rate=round(found.per_s),
         cpu_s_per_100k=round(sink + clickhouse, 2),
-        rss_mib=round(rss_mib),
+        rss_mib=round(at.sink.resident_mib_max()),
         verified=True,
         detail={
             "sink_cpu_s_per_100k": round(sink, 2),
@@ -216,11 +226,7 @@ def _result(drained: Drained, rss_mib: float) -> Result:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.sink", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer orders, fewer seconds")
-    parser.add_argument("--one-core", action="store_true", help="pin sink and ClickHouse to the first core")
-    parser.add_argument("--orders", type=int, default=0, help="how many to drain: ten records each")
-    parser.add_argument("--seconds", type=float, default=0.0, help="how long at a steady rate")
-    asked = parser.parse_args()
-    found = measure(asked.quick, one_core=asked.one_core, orders=asked.orders, seconds=asked.seconds)
+    found = measure(parser.parse_args().quick)
     Console().print_json(msgspec.json.encode(found).decode())
 
 
