@@ -11,6 +11,9 @@ APPLICATION: Final = "fillstream"
 DAY_MS: Final = 86_400_000
 #: What our producers send at most: twice what a broker takes from others.
 MESSAGE_BYTES_MAX: Final = 2 * 1_048_588
+#: Only full segments are ever compacted, so a restart reads the newest one whole: with Kafka's own size, a gibibyte of
+#: each changelog and partition. This is the size that Kafka gives its own compacted topic (``__consumer_offsets``).
+COMPACTED_SEGMENT_BYTES: Final = 100 * 1_048_576
 
 
 class Topic(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,7 +38,7 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True):
         if self.message_bytes_max is not None:
             config["max.message.bytes"] = str(self.message_bytes_max)
         if self.compacted:  # compact only: a changelog that also deletes would forget rows that never change
-            return config | {"cleanup.policy": "compact"}
+            return config | {"cleanup.policy": "compact", "segment.bytes": str(COMPACTED_SEGMENT_BYTES)}
         return config | {"cleanup.policy": "delete", "retention.ms": str(self.retention_ms)}
 
 

@@ -53,6 +53,7 @@ def test_a_topic_with_other_partitions_is_refused(tiny, wanted):
         (0, "message.timestamp.type", "CreateTime"),
         (0, "retention.ms", "1000"),
         (1, "cleanup.policy", "compact,delete"),
+        (1, "segment.bytes", "1073741824"),
         (2, "cleanup.policy", "compact"),
     ],
 )
