@@ -5,10 +5,12 @@ Every process calls :func:`start` once, first. Afterwards ``structlog.get_logger
 """
 
 import logging
+import math
 import os
 import sys
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +23,7 @@ import prometheus_client
 import structlog
 from pydantic import SecretStr
 from structlog.typing import EventDict, Processor, WrappedLogger
+from typing_extensions import override
 
 from runtime.settings import Settings, SettingsError
 
@@ -34,6 +37,11 @@ _SECRET_FIELDS: Final = frozenset(
 #: Libraries that log every request at INFO, some with a signed query string in it.
 _CHATTY: Final = ("aiokafka", "asyncio", "httpcore", "httpx", "urllib3", "uvicorn.access", "websockets")
 
+#: What a library complains of is written once in so long. While the broker is away, some do so five times a second.
+_AGAIN_AFTER_S: Final = 10.0
+#: So many kinds of complaints are told apart: some libraries put names and numbers into their formats.
+_KINDS_MAX: Final = 1_000
+
 _secrets: set[str] = set()
 SECRET_LENGTH_MIN: Final = 6
 
@@ -45,6 +53,34 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     pid: int
     metrics: str
     started_at: str
+
+
+class Thinned(logging.Filter):
+    """Lets one of a library's warnings or errors of a kind through every *again_after_s*.
+
+    It then says in ``repeats`` how many were held back since the last. Of a kind are those of one logger and one
+    format. What comes with a traceback always passes.
+    """
+
+    def __init__(self, again_after_s: float = _AGAIN_AFTER_S, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._again_after_s = again_after_s
+        self._clock = clock
+        self._kinds: OrderedDict[tuple[str, str], tuple[float, int]] = OrderedDict()
+
+    @override
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.levelno < logging.WARNING or record.exc_info:
+            return True
+        kind, now_s = (record.name, str(record.msg)), self._clock()
+        written_s, repeats = self._kinds.pop(kind, (-math.inf, 0))
+        passes = now_s - written_s >= self._again_after_s
+        self._kinds[kind] = (now_s, 0) if passes else (written_s, repeats + 1)
+        if len(self._kinds) > _KINDS_MAX:
+            self._kinds.popitem(last=False)
+        if passes and repeats:
+            record.repeats = repeats
+        return passes
 
 
 class Telemetry:
@@ -103,6 +139,7 @@ def configure_logging(settings: Settings, process: str, output: TextIO | None = 
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(file)
+    handler.addFilter(Thinned())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[structlog.stdlib.ExtraAdder(), structlog.stdlib.add_logger_name, *shared],

@@ -54,6 +54,32 @@ def test_both_ways_of_logging_make_the_same_lines(lines):
     assert set(ours) - {"order_id"} == set(theirs) - {"partitions", "logger"}
 
 
+def test_a_library_that_repeats_itself_is_written_now_and_then_with_how_often(lines):
+    clock = iter([0, 1, 2, 2, 11, 12])
+    handler = logging.getLogger().handlers[0]
+    handler.filters = [telemetry.Thinned(10, lambda: next(clock))]
+    logger = logging.getLogger("library")
+    for number in range(3):
+        logger.error("no connection to node %s", number)
+    logger.error("something else")
+    logger.error("no connection to node %s", 3)
+    logger.error("no connection to node %s", 4)
+    logger.info("told every time")
+    logger.info("told every time")
+    try:
+        int("away")
+    except ValueError:
+        logger.exception("no connection to node %s", 5)
+    found = [(line["event"], line.get("repeats")) for line in lines() if line.get("logger") == "library"]
+    assert found == [
+        ("no connection to node 0", None),
+        ("something else", None),
+        ("no connection to node 3", 2),
+        *[("told every time", None)] * 2,
+        ("no connection to node 5", None),
+    ]
+
+
 def test_a_secret_never_shows_wherever_it_is(lines):
     telemetry.hide("s3cr3t-of-the-venue")
     secret_inside = {"url": "http://default:hunter2@x", "nested": ["s3cr3t-of-the-venue"]}
