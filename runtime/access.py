@@ -144,8 +144,8 @@ def _await_login(admin: AdminClient, settings: Settings, errors: list[KafkaError
         else:
             return
         for error in errors:
-            if error.code() in _REFUSALS:
-                raise SettingsError(_REFUSALS[error.code()].format(account=_account(settings), said=error.str()))
+            if (refusal := _refusal(error)) is not None:
+                raise SettingsError(refusal.format(account=_account(settings), said=error.str()))
     said = f" ({errors[-1].str()})" if errors else ""
     raise Unavailable(f"no answer from Kafka at {settings.bootstrap_servers} by {settings.security_protocol}{said}")
 
@@ -155,8 +155,20 @@ _REFUSALS: Final = {
         "Kafka refuses the account {account}: set sasl_mechanism, sasl_username and sasl_password as the broker has "
         "them. It said: {said}"
     ),
-    KafkaError._SSL: "Kafka can't be trusted: does ssl_ca_location name its authority? {said}",  # noqa: SLF001
+    KafkaError._SSL: (  # noqa: SLF001
+        "Kafka and this process don't trust each other: does ssl_ca_location name the brokers' authority, and if they "
+        "want certificates of clients, do ssl_certificate_location and ssl_key_location name one? {said}"
+    ),
 }
+
+
+def _refusal(error: KafkaError) -> str | None:
+    """What it is that won't get better by trying again; None if it may.
+
+    That the broker wants another certificate is an alert, after which the connection is gone: a fault of transport.
+    """
+    alerted = error.code() == KafkaError._TRANSPORT and "certificate" in error.str()  # noqa: SLF001
+    return _REFUSALS.get(KafkaError._SSL if alerted else error.code())  # noqa: SLF001
 
 
 def _account(settings: Settings) -> str:

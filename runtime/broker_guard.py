@@ -17,11 +17,13 @@ class Guard(msgspec.Struct, frozen=True, kw_only=True):
     They speak SASL_SSL. *pem* is a file with the broker's unencrypted private key and certificate, which is its own
     authority. One account is there from the start: *super_user*, by the mechanism PLAIN, with *password*. It may do
     everything, which is to give others their SCRAM-SHA-512 credentials and ACLs; the broker speaks to itself as it.
+    With *client_certificates*, clients must have one as well, and *pem* is an authority of theirs, too.
     """
 
     pem: Path
     super_user: str
     password: SecretStr
+    client_certificates: bool = False
 
     def properties(self) -> dict[str, str]:
         """The broker's settings. They hold the password: the file they are written to is nobody else's to read."""
@@ -43,6 +45,7 @@ class Guard(msgspec.Struct, frozen=True, kw_only=True):
             "ssl.keystore.location": str(self.pem),
             "ssl.truststore.type": "PEM",
             "ssl.truststore.location": str(self.pem),
+            "listener.name.client.ssl.client.auth": "required" if self.client_certificates else "none",
             "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
             "super.users": f"User:{self.super_user}",
             "allow.everyone.if.no.acl.found": "false",
@@ -50,7 +53,8 @@ class Guard(msgspec.Struct, frozen=True, kw_only=True):
 
     def client(self) -> dict[str, str]:
         """What a librdkafka client needs to be the super user."""
-        return {
+        proof = {"ssl.certificate.location": str(self.pem), "ssl.key.location": str(self.pem)}
+        return (proof if self.client_certificates else {}) | {
             "security.protocol": "SASL_SSL",
             "sasl.mechanism": _PLAIN,
             "sasl.username": self.super_user,

@@ -1,9 +1,10 @@
 """What every Kafka client of fillstream has in common: brokers, credentials, and how keys find partitions."""
 
+import ssl
 from typing import Any, Final
 
 from runtime.exits import Unavailable
-from runtime.settings import Settings
+from runtime.settings import Settings, SettingsError
 from schemas import topics
 
 #: librdkafka's default partitioner (CRC-32) would send a user's orders to a partition that doesn't own them: Java's
@@ -23,7 +24,35 @@ def client(settings: Settings, **more: Any) -> dict[str, Any]:
         config["sasl.password"] = settings.sasl_password.get_secret_value() if settings.sasl_password else None
     if settings.ssl_ca_location is not None:
         config["ssl.ca.location"] = str(settings.ssl_ca_location)
+    if settings.ssl_certificate_location is not None:
+        config["ssl.certificate.location"] = str(settings.ssl_certificate_location)
+        config["ssl.key.location"] = str(settings.ssl_key_location)
+    if settings.ssl_key_password is not None:
+        config["ssl.key.password"] = settings.ssl_key_password.get_secret_value()
     return config | {name.replace("_", "."): value for name, value in more.items()}
+
+
+def ssl_context(settings: Settings) -> ssl.SSLContext | None:
+    """The same for clients that speak TLS by Python's own means; None where the brokers don't.
+
+    Raises SettingsError for a certificate or key that can't be used.
+    """
+    if not settings.security_protocol.endswith("SSL"):
+        return None
+    try:
+        context = ssl.create_default_context(cafile=settings.ssl_ca_location)
+        if settings.ssl_certificate_location is not None and settings.ssl_key_location is not None:
+            password = settings.ssl_key_password
+            context.load_cert_chain(
+                settings.ssl_certificate_location,
+                settings.ssl_key_location,
+                password=password.get_secret_value() if password else "",  # without any, OpenSSL would ask the terminal
+            )
+    except OSError as error:  # ssl.SSLError is one
+        files = (settings.ssl_ca_location, settings.ssl_certificate_location, settings.ssl_key_location)
+        named = ", ".join(str(file) for file in files if file is not None)
+        raise SettingsError(f"TLS with Kafka can't be set up from {named}: {error}") from error
+    return context
 
 
 def producer(settings: Settings, **more: Any) -> dict[str, Any]:

@@ -11,9 +11,9 @@ import os
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 from typing_extensions import override
@@ -57,6 +57,11 @@ class Settings(BaseSettings):
     sasl_username: str | None = None
     sasl_password: SecretStr | None = None
     ssl_ca_location: Path | None = None
+    ssl_certificate_location: Path | None = Field(
+        None, description="PEM file of this process's own certificate, where the brokers want one"
+    )
+    ssl_key_location: Path | None = Field(None, description="PEM file of its private key; may be the same file")
+    ssl_key_password: SecretStr | None = None
     partitions: int = Field(8, ge=1, le=4096, description="partitions of every partitioned topic")
     replication_factor: int = Field(1, ge=1)
     schema_registry_url: str | None = Field(
@@ -146,6 +151,12 @@ class Settings(BaseSettings):
     )
     probe_audit_timeout_s: int = Field(60, ge=1, description="for one query of an audit")
 
+    @model_validator(mode="after")
+    def _certificate_has_its_key(self) -> Self:
+        if (self.ssl_certificate_location is None) != (self.ssl_key_location is None):
+            raise ValueError("ssl_certificate_location and ssl_key_location are of use together only")
+        return self
+
     @classmethod
     @override
     def settings_customise_sources(
@@ -206,6 +217,8 @@ def _text(value: object) -> str:
 def _explain(fault: ErrorDetails) -> str:
     """One fault, without the value: it may be a secret."""
     name = ".".join(str(part) for part in fault["loc"])
+    if not name:  # it takes two
+        return str(fault["ctx"]["error"])
     if fault["type"] == "extra_forbidden":
         near = _nearest(name, Settings.model_fields)
         return f"{name} is no setting" + (f"; did you mean {near}?" if near else "")

@@ -5,7 +5,6 @@ import contextlib
 import ctypes
 import gc
 import logging
-import ssl
 import sys
 import threading
 from typing import TYPE_CHECKING, Any, Final
@@ -15,6 +14,7 @@ import structlog
 from faust.transport.drivers import TRANSPORTS
 from typing_extensions import override
 
+from runtime import kafka
 from runtime.exits import Exit
 from runtime.settings import Settings
 from schemas import topics
@@ -139,9 +139,7 @@ def _share_heaps() -> None:
 
 def _credentials(settings: Settings) -> Any:
     """Faust's form of the credentials that runtime.kafka gives librdkafka."""
-    context = None
-    if settings.security_protocol.endswith("SSL"):
-        context = ssl.create_default_context(cafile=settings.ssl_ca_location)
+    context = kafka.ssl_context(settings)
     if settings.sasl_mechanism is None:
         return None if context is None else faust.SSLCredentials(context)
     password = settings.sasl_password

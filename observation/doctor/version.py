@@ -5,11 +5,11 @@ KIP-482 for its tagged fields, KIP-584 for features).
 """
 
 import socket
-import ssl
 import struct
 from bisect import bisect_right
 from typing import Final
 
+from runtime import kafka
 from runtime.settings import Settings
 
 _WITHIN_S: Final = 3.0
@@ -114,10 +114,10 @@ def _compact(text: bytes) -> bytes:
 def _ask(address: str, settings: Settings) -> bytes:
     host, _, port = address.rpartition(":")
     with socket.create_connection((host.strip("[]"), int(port)), timeout=_WITHIN_S) as plain:
-        if not settings.security_protocol.endswith("SSL"):
+        context = kafka.ssl_context(settings)
+        if context is None:
             return _exchange(plain)
-        trusted = ssl.create_default_context(cafile=settings.ssl_ca_location)
-        with trusted.wrap_socket(plain, server_hostname=host) as guarded:
+        with context.wrap_socket(plain, server_hostname=host) as guarded:
             return _exchange(guarded)
 
 

@@ -37,11 +37,13 @@ def password(role: str) -> str:
 class Guarded:
     """The broker, between ``with`` and its end."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, client_certificates: bool = False) -> None:
         pem = certificate.write(folder / "broker.pem")
         self._admins: dict[str, AdminClient] = {}
         self.folder = folder / "kafka"
-        self.guard = Guard(pem=pem, super_user="root", password=SecretStr(f"{MARK}-root"))
+        self.guard = Guard(
+            pem=pem, super_user="root", password=SecretStr(f"{MARK}-root"), client_certificates=client_certificates
+        )
         self.broker = EmbeddedBroker(self.folder, jar_cache=JAR_CACHE, guard=self.guard)
 
     def __enter__(self) -> Self:
@@ -69,7 +71,8 @@ class Guarded:
 
     def fields(self, role: str) -> Mapping[str, Any]:
         """The settings that make a process an account of this broker."""
-        return {
+        own = {"ssl_certificate_location": str(self.guard.pem), "ssl_key_location": str(self.guard.pem)}
+        return (own if self.guard.client_certificates else {}) | {
             "bootstrap_servers": self.broker.bootstrap,
             "security_protocol": "SASL_SSL",
             "sasl_mechanism": "SCRAM-SHA-512",

@@ -150,7 +150,7 @@ def test_what_an_account_lacks_is_named_with_the_command_that_grants_it(guarded)
     [
         ({"sasl_password": "wrong"}, "Kafka refuses the account fillstream-sink: set sasl_mechanism"),
         ({"sasl_username": "stranger"}, "Kafka refuses the account stranger"),
-        ({"ssl_ca_location": None}, "does ssl_ca_location name its authority"),
+        ({"ssl_ca_location": None}, "does ssl_ca_location name the brokers' authority"),
     ],
 )
 def test_credentials_that_are_not_taken_are_said_to_be_at_once(guarded, change, said):
