@@ -28,6 +28,7 @@ from runtime.exits import Exit, Unavailable
 from runtime.settings import SettingsError
 from schemas import topics
 from tests.security.guarded import MARK, ROLES, VENUE, password
+from tests.security.installation import until
 from tests.venue_gateways.harness import environment
 
 TOPICS = [topic.name for topic in topics.every((VENUE,))]
@@ -168,10 +169,13 @@ def test_an_administrator_grants_what_is_shown_and_an_operator_may_not(guarded):
         *(ResourceType.ANY, None, ResourcePatternType.ANY, "User:other-sink", None),
         *(AclOperation.ANY, AclPermissionType.ANY),
     )
-    granted = admin.describe_acls(anything).result(20)
-    assert {(found.name, found.operation) for found in granted} == {
-        (name, operation) for grant in ROLES["sink"] for name in grant.names for operation in grant.operations
-    }
+    wanted = {(name, operation) for grant in ROLES["sink"] for name in grant.names for operation in grant.operations}
+
+    def granted():
+        return {(found.name, found.operation) for found in admin.describe_acls(anything).result(20)}
+
+    until(lambda: len(granted()) >= len(wanted), lambda: str(granted()))  # made by the controller, told by the broker
+    assert granted() == wanted
     with pytest.raises(Unavailable, match=r"the broker won't make ACLs: .*an account that may alter the cluster"):
         acls.main(guarded.settings("operator"), "User:other-{role}", apply=True)
 
