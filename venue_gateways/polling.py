@@ -81,6 +81,7 @@ class Poller:
         self._orphans: dict[tuple[str, str], int] = {}
         self._since_us: int | None = None
         self._compare = True
+        self._missing = False
         self._reconnected_us = 0
         self._held = False
         self._wake = asyncio.Event()
@@ -139,7 +140,7 @@ class Poller:
 
     async def _sweep(self) -> None:
         """One look at everything. Raises Incomplete, and then nothing counts as told."""
-        began, since, compare = self._caller.clock.now_us(), self._since_us, self._compare
+        began, since, compare = self._caller.clock.now_us(), self._since_us, self._compare or self._missing
         self._since_us, self._compare = None, False
         vanished: list[OrderSeen] = []
         try:
@@ -249,6 +250,7 @@ class Poller:
             if found is not None and found.state is not OrderState.OPEN:
                 off_book.append(found)
         ended = [order for order in off_book if order.state in _ENDINGS]
+        self._missing = missing > 0  # not believed, however few: the next look is at them again
         self._held = self._guard.holds_look(len(ended), missing, open_orders)
         for order in off_book:
             if not self._held or order not in ended:

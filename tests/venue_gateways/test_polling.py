@@ -257,6 +257,22 @@ async def test_orders_that_vanish_altogether_hold_back_the_end_of_others(rig, hi
     assert (held_back("ended"), held_back("missing")) == (1, 9)
 
 
+async def test_an_order_that_a_look_missed_is_looked_for_again_until_it_is_found(rig, history, monkeypatch):
+    monkeypatch.setattr("venue_gateways.polling._SETTLING_US", 0)
+    history.order(1)
+    shown_open(rig, 2)
+    rig.poller.reconnected()
+    for _ in range(3):
+        assert await rig.sweep() == []
+        assert held_back("missing") == 1
+    history.order(2)
+    assert await rig.sweep() == []
+    assert held_back("missing") == 0
+    rig.transport.sent.clear()
+    await rig.sweep()
+    assert not any("openOrders" in request.target for request in rig.transport.sent)
+
+
 async def test_orders_of_partitions_that_have_gone_elsewhere_are_no_part_of_a_look(rig):
     for number in range(12):
         elsewhere = ids.client_order_id(1, ids.order_key("alice", str(number)), 0)

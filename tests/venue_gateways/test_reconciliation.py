@@ -21,6 +21,7 @@ from tables.balances import balance_key
 from tests.venue_gateways.closed_loop import HURRIED, Loop
 from tests.venue_gateways.harness import Rig, Simulator, until
 from venue_gateways import venues
+from venue_gateways.polling import UP_INTERVAL_S
 from venue_gateways.reconciliation import baseline, command, tables
 
 OPEN, UNKNOWN, CANCELED = OrderStatus.OPEN, OrderStatus.UNKNOWN, OrderStatus.CANCELED
@@ -68,7 +69,7 @@ def test_a_venue_that_denies_all_it_has_shown_is_not_believed_and_is_again_once_
     rig.lie()
     loop.until(lambda: statuses(loop, ORDERS + LATER) == {OPEN}, 20, "all open")
     assert [loop.times_placed(order_id) for order_id in ORDERS + LATER] == [1] * 24
-    until(lambda: not held_back(rig, "missing"), 30, lambda: f"nothing held back\n{rig.log()[-3000:]}")
+    until(lambda: not held_back(rig, "missing"), UP_INTERVAL_S + 15, lambda: f"nothing held back\n{rig.log()[-3000:]}")
 
 
 # ── the operator ────────────────────────────────────────────────────────────────────────────────────────────────────
