@@ -9,7 +9,8 @@ from typing_extensions import override
 
 from runtime.trial.journal import Journal
 from runtime.trial.plan import Expect, Sent
-from runtime.trial.watch import AT_REST, Mirror
+from runtime.trial.watch import Mirror
+from runtime.trial.wire import AT_REST
 
 #: How long nothing may have happened before a system that has nothing to do counts as at rest.
 QUIET_S: Final = 1.5

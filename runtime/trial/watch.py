@@ -13,9 +13,6 @@ from runtime.trial import wire
 
 TOPIC: Final = "order-events"
 POLL_S: Final = 0.2
-ENDED: Final = frozenset({"FILLED", "CANCELED", "EXPIRED", "REJECTED"})
-LIVE: Final = frozenset({"OPEN", "PARTIALLY_FILLED"})
-AT_REST: Final = ENDED | LIVE | {"PAUSED"}
 
 Coordinates = tuple[str, int, int]
 
@@ -49,7 +46,7 @@ class Mirror:
 
     def live(self) -> set[str]:
         """The client order IDs of orders that are on a venue's book, as far as is known."""
-        return {client_order_id for _, status, client_order_id in list(self.orders.values()) if status in LIVE}
+        return {client_order_id for _, status, client_order_id in list(self.orders.values()) if status in wire.LIVE}
 
 
 def unheard(_partition: int, _written_us: int, _read_us: int) -> None:

@@ -21,6 +21,12 @@ SCALE: Final = 18
 HEADER_BYTES: Final = 5
 _EXACT: Final = Context(prec=200)
 
+#: Statuses of orders, as events have them: of those that have come to their end, those on a venue's book, and all in
+#: which nobody is waited for.
+ENDED: Final = frozenset({"FILLED", "CANCELED", "EXPIRED", "REJECTED"})
+LIVE: Final = frozenset({"OPEN", "PARTIALLY_FILLED"})
+AT_REST: Final = ENDED | LIVE | {"PAUSED"}
+
 #: Where librdkafka's own lines go: into the demo's log, not between the lines of its summary.
 KAFKA_LOG: Final = logging.getLogger("librdkafka")
 

@@ -20,9 +20,6 @@ ORDER_EVENTS: Final = "order-events"
 LEDGER_ENTRIES: Final = "ledger-entries"
 VENUE_REPORTS: Final = "venue-reports"
 DEAD_LETTERS: Final = "dead-letters"
-ENDED: Final = frozenset({"FILLED", "CANCELED", "EXPIRED", "REJECTED"})
-LIVE: Final = frozenset({"OPEN", "PARTIALLY_FILLED"})
-AT_REST: Final = ENDED | LIVE | {"PAUSED"}
 
 Key = TypeVar("Key")
 Item = TypeVar("Item")

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from runtime.trial import wire
-from runtime.trial.oracle.evidence import ENDED, LEDGER_ENTRIES, Check, Evidence, amount_of
+from runtime.trial.oracle.evidence import LEDGER_ENTRIES, Check, Evidence, amount_of
 
 
 def entries_balance(evidence: Evidence) -> Check:
@@ -81,7 +81,7 @@ def reserves_belong_to_live_orders(evidence: Evidence) -> Check:
     def faults() -> Iterator[str]:
         for name, reserve in left.items():
             status = evidence.orders[name][-1].get("status") if name in evidence.orders else "not known"
-            if reserve < 0 or (reserve and status in ENDED):
+            if reserve < 0 or (reserve and status in wire.ENDED):
                 yield f"order {name} is {status} with {reserve} reserved"
 
     return Check("reserves_belong_to_live_orders", f"{len(left)} orders", tuple(faults()))

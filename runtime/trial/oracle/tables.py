@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from runtime.trial import wire
-from runtime.trial.oracle.evidence import ENDED, VENUE_REPORTS, Check, Evidence
+from runtime.trial.oracle.evidence import VENUE_REPORTS, Check, Evidence
 
 INPUTS = ("order-commands", "transfers")
 
@@ -16,7 +16,7 @@ def order_rows_equal_the_events(evidence: Evidence) -> Check:
         for name, events in evidence.orders.items():
             told = events[-1].get("status"), wire.units(events[-1].get("filled_quantity"))
             row = rows.get(name)
-            if row is None and told[0] not in ENDED:
+            if row is None and told[0] not in wire.ENDED:
                 yield f"order {name} is {told[0]} and not in the table"
             elif row is not None and row != told:
                 yield f"order {name} was last told to be {told}, the table has {row}"

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from runtime.trial import wire
 from runtime.trial.journal import LEFT_BOOK, Line
-from runtime.trial.oracle.evidence import AT_REST, ENDED, LEDGER_ENTRIES, LIVE, Check, Evidence, OrderName, amount_of
+from runtime.trial.oracle.evidence import LEDGER_ENTRIES, Check, Evidence, OrderName, amount_of
 from runtime.trial.wire import Avro
 
 #: Reports that say for certain why a placement is not in the venue's journal.
@@ -39,12 +39,12 @@ def every_order_is_in_one_state(evidence: Evidence) -> Check:
     def faults() -> Iterator[str]:
         for name, events in evidence.orders.items():
             last = events[-1].get("status")
-            if last not in AT_REST | {"UNKNOWN"}:
+            if last not in wire.AT_REST | {"UNKNOWN"}:
                 yield f"order {name} is left {last}"
             if events[0]["kind"] != "ORDER_ACCEPTED":
                 yield f"order {name} begins with {events[0]['kind']}"
             for before, after in pairwise(events):
-                if before.get("status") in ENDED and after["kind"] != "ORDER_FILLED":
+                if before.get("status") in wire.ENDED and after["kind"] != "ORDER_FILLED":
                     yield f"order {name}: {after['kind']} after {before['status']}"
 
     return Check("every_order_is_in_one_state", f"{len(evidence.orders)} orders", tuple(faults()))
@@ -102,7 +102,7 @@ def live_orders_are_live_at_the_venue(evidence: Evidence) -> Check:
     here = {
         str(event["client_order_id"]): wire.units(event.get("leaves_quantity"))
         for event in last
-        if event.get("status") in LIVE
+        if event.get("status") in wire.LIVE
     }
     unknown = {str(event["client_order_id"]) for event in last if event.get("status") == "UNKNOWN"}
     faults = [f"{name} is open here and not at the venue" for name in sorted(here.keys() - there)]
@@ -148,7 +148,7 @@ def orders_filled_as_the_venue_says(evidence: Evidence) -> Check:
                 yield f"order {name} counts {counted} filled, the venue {traded[name]}"
             status = events[-1].get("status")
             if counted > quantity or (
-                counted < quantity if status == "FILLED" else counted == quantity and status in LIVE
+                counted < quantity if status == "FILLED" else counted == quantity and status in wire.LIVE
             ):
                 yield f"order {name} is {status} with {counted} of {quantity} filled"
         yield from (f"order {name} has traded and is not known" for name in traded.keys() - evidence.orders.keys())
