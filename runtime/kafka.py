@@ -1,7 +1,10 @@
 """What every Kafka client of fillstream has in common: brokers, credentials, and how keys find partitions."""
 
 import ssl
+import time
 from typing import Any, Final
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from runtime.exits import Unavailable
 from runtime.settings import Settings, SettingsError
@@ -10,6 +13,13 @@ from schemas import topics
 #: librdkafka's default partitioner (CRC-32) would send a user's orders to a partition that doesn't own them: Java's
 #: clients and Faust use murmur2.
 PARTITIONER: Final = "murmur2_random"
+
+#: What brokers answer for a partition that was just made, or whose leader has just changed: it passes by itself.
+_LEADERLESS: Final = frozenset(
+    {KafkaError.LEADER_NOT_AVAILABLE, KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.UNKNOWN_TOPIC_OR_PART}
+)
+_LEADER_WITHIN_S: Final = 20.0
+_LEADER_ASKED_EVERY_S: Final = 0.1
 
 
 def client(settings: Settings, **more: Any) -> dict[str, Any]:
@@ -88,3 +98,20 @@ def take_schema_ids(settings: Settings) -> None:
             registry.use(settings.schema_registry_url)
         except registry.RegistryError as error:
             raise Unavailable(str(error)) from error
+
+
+def watermarks(reader: Consumer, at: TopicPartition, timeout_s: float = _LEADER_WITHIN_S) -> tuple[int, int]:
+    """The first offset and the end of a partition, as *reader* would see it, which may be the broker's last stable one.
+
+    Each question waits for *timeout_s*; a partition without a leader is asked again for as long. Raises KafkaException.
+    """
+    deadline_s = time.monotonic() + timeout_s
+    while True:
+        try:
+            low, high = reader.get_watermark_offsets(at, timeout=timeout_s)
+        except KafkaException as error:
+            if error.args[0].code() not in _LEADERLESS or time.monotonic() > deadline_s:
+                raise
+            time.sleep(_LEADER_ASKED_EVERY_S)
+        else:
+            return low, high

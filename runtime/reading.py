@@ -112,7 +112,7 @@ def _consumer(settings: Settings) -> Consumer:
 
 
 def _span(consumer: Consumer, topic: str, partition: int) -> Span:
-    first, end = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=_REQUEST_TIMEOUT_S)
+    first, end = kafka.watermarks(consumer, TopicPartition(topic, partition), _REQUEST_TIMEOUT_S)
     return Span(topic=topic, partition=partition, first=first, end=end)
 
 

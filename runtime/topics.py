@@ -158,12 +158,19 @@ def main(settings: Settings, *, mend: bool = False) -> int:
 
 
 def _await_visible(admin: AdminClient, settings: Settings, names: set[str]) -> None:
-    """Wait until metadata show the new topics: in a cluster, the broker that is asked may hear of them later."""
+    """Wait until metadata show the new topics and their leaders: the broker that is asked may hear of them later."""
     deadline = time.monotonic() + _TIMEOUT_S
-    while hidden := names - set(_metadata(admin, settings).topics):
+    while hidden := names - set(_led(_metadata(admin, settings))):
         if time.monotonic() > deadline:
             raise Unavailable(f"topics created but not to be seen after {_TIMEOUT_S} s: {', '.join(sorted(hidden))}")
         time.sleep(0.1)
+
+
+def _led(metadata: Any) -> Iterator[str]:
+    """The topics of which every partition has a leader."""
+    for name, topic in metadata.topics.items():
+        if all(partition.error is None and partition.leader >= 0 for partition in topic.partitions.values()):
+            yield name
 
 
 def _creation_config(topic: Topic, settings: Settings) -> dict[str, str]:

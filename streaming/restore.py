@@ -172,8 +172,7 @@ class _Progress:
 
 def _bounds(reader: Consumer, topic: str, partition: int) -> tuple[int, int]:
     """The first offset and the end of a partition."""
-    low, high = reader.get_watermark_offsets(TopicPartition(topic, partition), timeout=_REQUEST_TIMEOUT_S)
-    return low, high
+    return kafka.watermarks(reader, TopicPartition(topic, partition), _REQUEST_TIMEOUT_S)
 
 
 def _positions(changelog: _Changelog) -> dict[str, Position]:

@@ -218,7 +218,7 @@ class Requests:
         for found in consumer.committed(partitions, timeout=_BROKER_TIMEOUT_S):
             if found.error is not None:
                 raise KafkaException(found.error)
-            low, end = consumer.get_watermark_offsets(found, timeout=_BROKER_TIMEOUT_S)
+            low, end = kafka.watermarks(consumer, found, _BROKER_TIMEOUT_S)
             committed = None if found.offset == OFFSET_INVALID else found.offset
             first = low if committed is None else committed
             self._gains.append((found.partition, first, inherit(committed, found.metadata, end)))

@@ -13,7 +13,7 @@ from typing import Any
 import clickhouse_connect
 import httpx
 from clickhouse_connect.driver.exceptions import ClickHouseError
-from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, Producer, TopicPartition
 from prometheus_client.parser import text_string_to_metric_families
 
 from analytics.sink import group_of
@@ -143,15 +143,8 @@ class Stage:
         self._observer.commit(offsets=ends, asynchronous=False)
 
     def ends(self) -> dict[tuple[str, int], int]:
-        """Where each partition ends. A topic has no leader for a moment after its creation."""
-
-        def look() -> dict[tuple[str, int], int]:
-            try:
-                return {(p.topic, p.partition): self._observer.get_watermark_offsets(p, timeout=10)[1] for p in PLACES}
-            except KafkaException:
-                return {}
-
-        return eventually(look)
+        """Where each partition ends."""
+        return {(at.topic, at.partition): kafka.watermarks(self._observer, at)[1] for at in PLACES}
 
     def lag(self) -> dict[tuple[str, int], int]:
         """Per partition, the broker's end less the committed offset."""

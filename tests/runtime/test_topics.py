@@ -1,5 +1,7 @@
 """Topics are made as the catalog says, and a broker that keeps one otherwise is refused by name."""
 
+from types import SimpleNamespace
+
 import msgspec
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
@@ -36,6 +38,25 @@ def test_every_topic_of_the_catalog_is_created_and_then_found_as_wanted(fresh_br
     changelog = found["fillstream-orders-changelog"].config
     assert changelog["cleanup.policy"] == "compact"
     assert found["order-commands"].config["message.timestamp.type"] == "LogAppendTime"
+
+
+def test_new_topics_are_waited_for_until_each_partition_has_a_leader(tiny, monkeypatch):
+    def partition(leader: int, error: str | None = None) -> SimpleNamespace:
+        return SimpleNamespace(leader=leader, error=error)
+
+    looks = [
+        {"new": [partition(1), partition(-1)]},
+        {"new": [partition(1), partition(1, "no listener")]},
+        {"new": [partition(1), partition(2)]},
+    ]
+
+    def look(*_: object) -> SimpleNamespace:
+        found = looks.pop(0).items()
+        return SimpleNamespace(topics={n: SimpleNamespace(partitions=dict(enumerate(p))) for n, p in found})
+
+    monkeypatch.setattr(topics, "_metadata", look)
+    topics._await_visible(None, tiny, {"new"})
+    assert looks == []
 
 
 def test_a_topic_with_other_partitions_is_refused(tiny, wanted):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 import msgspec
-from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, Producer, TopicPartition
 
 from domain import ids, money
 from domain.messages import (
@@ -130,19 +130,10 @@ class Rig:
         self.lie()
 
     def _reads(self, topic: str) -> None:
-        partitions = [TopicPartition(topic, partition) for partition in range(PARTITIONS)]
-        self._reader.assign([TopicPartition(topic, at.partition, self._end(at)) for at in partitions])
-
-    def _end(self, at: TopicPartition) -> int:
-        """The high watermark, as soon as the partition, which may just have been made, has its leader."""
-        deadline_s = time.monotonic() + 20
-        while True:
-            try:
-                return int(self._reader.get_watermark_offsets(at, timeout=10)[1])
-            except KafkaException:
-                if time.monotonic() > deadline_s:
-                    raise
-                time.sleep(0.2)
+        places = [TopicPartition(topic, partition) for partition in range(PARTITIONS)]
+        for at in places:
+            at.offset = kafka.watermarks(self._reader, at)[1]
+        self._reader.assign(places)
 
     # ── processes ──────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -189,7 +189,7 @@ def observations(rig: Rig, topic: Topic) -> list[Any]:
     """All that Kafka has of *rig*'s venue."""
     reader = Consumer(kafka.consumer(rig.settings, f"test-{topic.name}-{rig.name}"))
     partitions = [TopicPartition(topic.name, partition, 0) for partition in range(PARTITIONS)]
-    ends = {each.partition: reader.get_watermark_offsets(each, 10.0)[1] for each in partitions}
+    ends = {each.partition: kafka.watermarks(reader, each)[1] for each in partitions}
     unread = {partition for partition, end in ends.items() if end}
     reader.assign(partitions)
     found, deadline_s = [], time.monotonic() + PATIENCE_S
