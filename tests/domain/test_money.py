@@ -1,6 +1,5 @@
 """Amounts are exact: a numeral becomes its units or is refused, and each rounding goes the way it says."""
 
-import time
 from decimal import Decimal
 from fractions import Fraction
 
@@ -78,18 +77,16 @@ def test_the_largest_numeral_has_76_digits():
 
 @pytest.mark.parametrize("text", ["1" * 10**6, "0." + "0" * 10**6, "1" * 129])
 def test_a_numeral_without_end_is_refused_unread(text):
-    start = time.perf_counter()
     with pytest.raises(ValueError, match=f"{len(text)} characters is too long"):
         money.parse(text)
-    assert time.perf_counter() - start < 0.1
 
 
+@pytest.mark.timeout(20)  # to work each of these powers out takes minutes
 @pytest.mark.parametrize("text", ["1e999999", "1e-999999", "9" * 100 + "e-999999"])
 def test_an_exponent_costs_nothing(text):
-    start = time.perf_counter()
-    with pytest.raises(ValueError, match=r"too large|decimals"):
-        money.parse(text)
-    assert time.perf_counter() - start < 0.1
+    for _ in range(5_000):
+        with pytest.raises(ValueError, match=r"too large|decimals"):
+            money.parse(text)
 
 
 @given(UNITS)

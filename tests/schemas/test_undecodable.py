@@ -1,7 +1,6 @@
 """Any bytes give a value or an Undecodable that names why: no other exception, no memory for what isn't there."""
 
 import random
-import time
 import tracemalloc
 
 import msgspec
@@ -108,13 +107,12 @@ def test_an_int_has_32_bits():
     assert entry.source_partition == (1 << 31) - 1
 
 
+@pytest.mark.timeout(20)  # it counts to 2⁶³ otherwise
 def test_a_hostile_count_of_items_ends_with_the_bytes():
     data = codec.encode(ENTRY)
     position = data.index(b"\x02\x02o")  # one posting, whose owner is "o"
-    start = time.perf_counter()
     assert refusal(data[:position] + HOSTILE_LENGTH + data[position + 1 :], JournalEntry) is UndecodableReason.TRUNCATED
     assert refusal(data[:position] + HOSTILE_LENGTH, JournalEntry) is UndecodableReason.TRUNCATED
-    assert time.perf_counter() - start < 1
 
 
 def test_an_array_may_come_in_blocks_that_say_their_size():

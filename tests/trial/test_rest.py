@@ -117,8 +117,8 @@ def test_the_wait_ends_when_nothing_has_happened_for_a_while(monkeypatch):
             last_s.append(time.monotonic())
         return rest, len(last_s)
 
-    assert settle.wait(look, within_s=5).over
-    assert 0.05 < time.monotonic() - last_s[-1] < 1
+    assert settle.wait(look, within_s=60).over
+    assert 0.05 < time.monotonic() - last_s[-1] < 30
 
 
 def test_the_wait_ends_at_its_bound_and_says_what_is_left():
