@@ -133,7 +133,7 @@ def test_a_cancel_behind_a_placement_that_is_refused_costs_no_call(rig):
     rig.lie(hold=1.0, hold_ms=1_000, operations=["place"])
     calls = rig.metric("fillstream_venue_calls_in_flight")
     rig.send(rig.place("refused", post_only=True, price=money.parse("90000")))
-    until(lambda: rig.metric("fillstream_venue_calls_in_flight") > calls, 5, "the placement under way")
+    until(lambda: rig.metric("fillstream_venue_calls_in_flight") > calls, 20, "the placement under way")
     rig.send(rig.cancel("refused"))
     reports = rig.expect("refused", ReportKind.REJECTED, ReportKind.CANCEL_REJECTED)
     assert kinds(reports) == [ReportKind.REJECTED, ReportKind.CANCEL_REJECTED]
@@ -239,7 +239,7 @@ def test_records_that_can_t_be_taken_become_dead_letters_and_the_rest_goes_on(ri
 def test_orders_that_are_not_ours_are_counted_and_left_alone(rig):
     before = rig.metric("fillstream_venue_foreign_facts_total")
     rig.order_by_hand("somebody-else")
-    until(lambda: rig.metric("fillstream_venue_foreign_facts_total") > before, 5, "a foreign fact")
+    until(lambda: rig.metric("fillstream_venue_foreign_facts_total") > before, 20, "a foreign fact")
 
 
 def test_no_secret_is_in_the_log(rig):
@@ -254,7 +254,7 @@ def test_no_secret_is_in_the_log(rig):
 def test_what_is_answered_is_committed(rig):
     rig.send(rig.place("kept", 3))
     rig.expect("kept", ACKNOWLEDGED, partition=3)
-    until(lambda: rig.committed()[3][0] >= 1, 5, lambda: str(rig.committed()))
+    until(lambda: rig.committed()[3][0] >= 1, 20, lambda: str(rig.committed()))
     assert '"runs"' not in rig.committed()[3][1]
 
 

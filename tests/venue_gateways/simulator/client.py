@@ -137,7 +137,7 @@ class Stream:
     def __init__(self, socket):
         self.socket = socket
 
-    async def reports(self, count=1, timeout_s=5):
+    async def reports(self, count=1, timeout_s=20):
         """The next *count* order updates."""
         found = []
         async with asyncio.timeout(timeout_s):

@@ -62,7 +62,7 @@ async def test_the_venues_clock_may_be_wrong(serving):
         await client.lie(clock_offset_ms=3_600_000)
         assert (await client.place()).json()["code"] == -1021
         theirs = (await client.http.get("/api/v3/time")).json()["serverTime"]
-        assert abs(theirs - time.time() * 1_000 - 3_600_000) < 2_000
+        assert abs(theirs - time.time() * 1_000 - 3_600_000) < 60_000
         assert (await client.place(timestamp=theirs)).status_code == 200
 
 
@@ -88,7 +88,7 @@ async def test_a_stall_after_acceptance_is_only_slow(serving):
         assert asyncio.get_running_loop().time() - started >= 0.3
 
 
-async def until(holds, within_s=10):
+async def until(holds, within_s=20):
     """Wait until something *holds*."""
     async with asyncio.timeout(within_s):
         while not holds():  # noqa: ASYNC110  # what it looks at is a file
@@ -105,7 +105,7 @@ async def with_timeout(client, seconds, **parameters):
 
 async def test_a_stalled_request_may_be_performed_after_its_client_has_given_up(serving):
     async with serving(**STILL) as client:
-        await client.lie(stall_before=1.0, stall_ms=1_000)
+        await client.lie(stall_before=1.0, stall_ms=3_000)
         with pytest.raises(httpx.ReadTimeout):
             await with_timeout(client, 0.1)
         assert await journaled(client) == []
@@ -142,9 +142,9 @@ async def test_a_request_may_be_delayed(serving):
 
 async def test_fills_may_come_before_the_acknowledgement(serving):
     async with serving(**STILL) as client, client.stream() as stream:
-        await client.lie(hold=1.0, hold_ms=1_500)
+        await client.lie(hold=1.0, hold_ms=4_000)
         placing = asyncio.create_task(client.place(type="MARKET"))
-        reports = await stream.reports(2, timeout_s=1.4)
+        reports = await stream.reports(2, timeout_s=3.9)
         assert [report["x"] for report in reports] == ["NEW", "TRADE"]
         assert not placing.done()
         assert (await placing).json()["status"] == "FILLED"
