@@ -27,9 +27,9 @@ def run(stage, *names, dry_run=False):
     return rebuild.main(stage.settings, names=names, dry_run=dry_run)
 
 
-def alone(stage):
+def alone(stage, *names):
     """The same, once the stopped sink's membership has ended."""
-    eventually(lambda: _rebuilt(stage), every_s=0.5)
+    eventually(lambda: _rebuilt(stage, *names), every_s=0.5)
 
 
 def _rebuilt(stage, *names):
@@ -71,14 +71,14 @@ def test_what_the_raw_tables_have_forgotten_stays(stored):
     inside = {"database": stored.settings.clickhouse_database}
     before = stored.rows("SELECT * FROM order_events_1m FINAL ORDER BY ALL")
     stored.writer.command("TRUNCATE TABLE order_events", settings=inside)
-    eventually(lambda: _rebuilt(stored, "order_events_1m"), every_s=0.5)
+    alone(stored, "order_events_1m")
     assert stored.rows("SELECT * FROM order_events_1m FINAL ORDER BY ALL") == before
 
 
 def test_every_roll_up_comes_out_as_it_was(stored):
     names = rebuild.rollups(stored.writer, stored.settings.clickhouse_database)
     assert {"order_events_1m", "ledger_totals", "venue_latency_1m", "fills_1m", "pipeline_latency_1m"} <= set(names)
-    eventually(lambda: all(_rebuilt(stored, name) for name in names), every_s=0.5)
+    alone(stored, *names)
     assert_exact(stored, COUNT)
     assert stored.rows("SHOW TABLES LIKE '%\\_rebuilt'") == []
 
