@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from concurrent.futures import Future, wait
 from typing import Any, Final
 
 import msgspec
@@ -23,6 +24,7 @@ from runtime.settings import Settings
 
 _GROUP: Final = "fillstream-probe"  # librdkafka wants a name; nothing joins or commits under it
 _ASK_WITHIN_S: Final = 8.0
+_ENDED_WITHIN_S: Final = _ASK_WITHIN_S + 4.0
 _READ_WITHIN_S: Final = 4.0
 _POLL_S: Final = 0.1
 _FETCH_BYTES: Final = 16_384  # one record is enough; a batch that is larger comes anyway
@@ -69,9 +71,8 @@ class Offsets:
     def committed(self, group: str, places: Iterable[Place]) -> Mapping[Place, int]:
         """The offsets of *group*, where it has one."""
         asked = [TopicPartition(place.topic, place.partition) for place in places]
-        found: Any = self._admin.list_consumer_group_offsets(
-            [ConsumerGroupTopicPartitions(group, asked)], request_timeout=_ASK_WITHIN_S
-        )[group].result(_ASK_WITHIN_S)
+        wanted = [ConsumerGroupTopicPartitions(group, asked)]
+        found = _answers(self._admin.list_consumer_group_offsets(wanted, request_timeout=_ASK_WITHIN_S))[group]
         return {
             Place(at.topic, at.partition): at.offset
             for at in found.topic_partitions
@@ -81,13 +82,13 @@ class Offsets:
     def members(self, names: Sequence[str]) -> Mapping[str, Members]:
         """The members of each group; none of one that nobody is in."""
         asked = self._admin.describe_consumer_groups(list(names), request_timeout=_ASK_WITHIN_S)
-        return {name: _members(answer.result(_ASK_WITHIN_S)) for name, answer in asked.items()}
+        return {name: _members(described) for name, described in _answers(asked).items()}
 
     def retention_s(self, names: Iterable[str]) -> Mapping[str, float]:
         """For how long each topic keeps its records, where it doesn't keep them for good."""
         asked = [ConfigResource(ResourceType.TOPIC, name) for name in names]
         answers = self._admin.describe_configs(asked, request_timeout=_ASK_WITHIN_S) if asked else {}
-        configs = {resource.name: answer.result(_ASK_WITHIN_S) for resource, answer in answers.items()}
+        configs = {resource.name: config for resource, config in _answers(answers).items()}
         kept = {
             name: int(config["retention.ms"].value)
             for name, config in configs.items()
@@ -117,7 +118,7 @@ class Offsets:
             isolation_level=IsolationLevel.READ_UNCOMMITTED,
             request_timeout=_ASK_WITHIN_S,
         )
-        return {Place(at.topic, at.partition): answer.result(_ASK_WITHIN_S).offset for at, answer in asked.items()}
+        return {Place(at.topic, at.partition): found.offset for at, found in _answers(asked).items()}
 
     def _open(self) -> Consumer:
         return Consumer(
@@ -132,6 +133,16 @@ class Offsets:
             )
             | {"log_level": 0}
         )
+
+
+def _answers(asked: Mapping[Any, Future[Any]]) -> dict[Any, Any]:
+    """Each answer, once all requests have ended. Raises KafkaException for one that has failed, TimeoutError.
+
+    Nobody may drop the client while a request is under way: that has crashed the process when the broker was too slow
+    (librdkafka's issue 4605 looks alike).
+    """
+    wait(asked.values(), _ENDED_WITHIN_S)
+    return {key: future.result(0) for key, future in asked.items()}
 
 
 def _note(found: dict[Place, Head], wanted: Mapping[Place, int], message: Message) -> None:

@@ -1,13 +1,15 @@
 """On a real broker: what waits behind a committed offset, past marks, aborted records and open transactions."""
 
+import threading
 import time
+from concurrent.futures import Future
 
 import pytest
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from observation.lag import Head, Place
-from observation.offsets import Offsets
+from observation.offsets import Offsets, _answers
 from runtime import kafka
 
 
@@ -98,3 +100,15 @@ def test_a_group_is_seen_without_being_in_it(settings, offsets, producer, topic,
 def test_retention_is_told_of_topics_that_forget(offsets, topic):
     assert offsets.partitions()[topic] == 2
     assert offsets.retention_s([topic]) == {topic: 3_600.0}
+
+
+def test_nobody_goes_on_before_all_requests_have_ended_though_one_has_failed():
+    failed: Future[int] = Future()
+    slow: Future[int] = Future()
+    failed.set_exception(KafkaException(KafkaError(KafkaError._TIMED_OUT)))
+    ending = threading.Timer(0.2, slow.set_result, [1])
+    ending.start()
+    with pytest.raises(KafkaException):
+        _answers({"failed": failed, "slow": slow})
+    assert slow.done()
+    ending.join()
