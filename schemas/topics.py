@@ -11,6 +11,9 @@ APPLICATION: Final = "fillstream"
 DAY_MS: Final = 86_400_000
 #: What our producers send at most: twice what a broker takes from others.
 MESSAGE_BYTES_MAX: Final = 2 * 1_048_588
+#: An order's row has the IDs of all its trades. A row that the broker refused would stop its partition for good; this
+#: is room for two hundred thousand of the longest.
+ROW_BYTES_MAX: Final = 8_000_000
 #: Only full segments are ever compacted, so a restart reads the newest one whole: with Kafka's own size, a gibibyte of
 #: each changelog and partition. This is the size that Kafka gives its own compacted topic (``__consumer_offsets``).
 COMPACTED_SEGMENT_BYTES: Final = 100 * 1_048_576
@@ -63,7 +66,11 @@ VENUE_BALANCES = Topic(
 )  # evidence of differences, which take people a while to look into
 
 ORDERS_CHANGELOG = Topic(
-    name=f"{APPLICATION}-orders-changelog", value=state.Order, key="order key, 12 bytes", compacted=True
+    name=f"{APPLICATION}-orders-changelog",
+    value=state.Order,
+    key="order key, 12 bytes",
+    compacted=True,
+    message_bytes_max=ROW_BYTES_MAX,
 )
 BALANCES_CHANGELOG = Topic(
     name=f"{APPLICATION}-balances-changelog", value=state.Balance, key="owner, 0x1f, asset", compacted=True

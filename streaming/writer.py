@@ -14,6 +14,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 
 from runtime import kafka
 from runtime.settings import Settings
+from schemas import topics
 from streaming.chunk import Outgoing
 
 log = structlog.get_logger()
@@ -73,7 +74,7 @@ class Writer:
                 compression_type="lz4",
                 queue_buffering_max_messages=1_000_000,
                 delivery_report_only_error=True,
-                message_max_bytes=8_000_000,  # a dead letter is a little larger than the largest record it can hold
+                message_max_bytes=topics.ROW_BYTES_MAX,
             )
             | QUIET
         )
