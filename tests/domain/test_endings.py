@@ -2,7 +2,7 @@
 
 import pytest
 
-from domain.messages import EventKind, OrderStatus, OrderType, ReportKind
+from domain.messages import EventKind, Operation, OrderStatus, OrderType, ReportKind
 from domain.reasons import Reason
 from domain.state import AfterCancel
 from tests.builders import NOW, POLICY, a_report, an_order, units
@@ -82,6 +82,14 @@ def test_an_order_whose_cancel_failed_is_as_it_was(filled, leads_to):
     assert (after.status, after.after_cancel, after.looks) == (leads_to, AfterCancel.NOTHING, 0)
     assert (after.amend_quantity, after.amend_price) == (None, None)
     assert after.reserved == units("100.2" if filled == "0" else "60.12")
+
+
+def test_trades_that_a_failed_cancel_tells_of_and_that_are_not_here_are_asked_for():
+    order = an_order(status=PENDING_CANCEL, updated_at=NOW)
+    after = stored(told(a_report(ReportKind.CANCEL_REJECTED, order, reason=Reason.ORDER_FILLED), order))
+    assert (after.status, after.timer_at) == (OPEN, NOW + POLICY.look_interval_us)
+    shown = stored(told(a_report(ReportKind.ACKNOWLEDGED, after, operation=Operation.QUERY), after))
+    assert (shown.status, shown.timer_at) == (OPEN, 0), "the venue has it on its book after all"
 
 
 def test_a_market_buy_keeps_its_reserve_when_its_cancel_fails():

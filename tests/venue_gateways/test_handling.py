@@ -292,6 +292,14 @@ async def test_an_amendment_whose_answer_shows_the_order_smaller_is_told_as_that
     assert desk.transport.paths() == [AMENDMENT]
 
 
+async def test_an_amendment_whose_answer_shows_the_order_as_it_was_is_looked_up(desk, monkeypatch):
+    monkeypatch.setattr(module, "_NOTED_LOOKS_US", (1_000, 1_000))
+    as_it_was = reply({"transactTime": 5, "amendedOrder": AMENDED | {"qty": "1"}})
+    desk.transport.answers = {AMENDMENT: as_it_was, "GET order": reply(ORDER | {"origQty": "0.4"})}
+    await desk.do(desk.work(Operation.AMEND, quantity=SMALLER))
+    assert [(r.kind, r.evidence, r.order_quantity) for r in desk.reports] == [(ACKNOWLEDGED, Evidence.QUERY, SMALLER)]
+
+
 @pytest.mark.parametrize(
     ("found", "expected"),
     [

@@ -151,19 +151,35 @@ async def test_an_amendment_that_the_venue_has_noted_is_answered_once_a_look_sho
     assert noting.caller.adapter.changed == ["77"]
 
 
-@pytest.mark.usefixtures("open_order")
-async def test_a_noted_amendment_is_answered_by_the_stream_without_a_look(noting):
+def tell_meanwhile(noting, quantity):
+    """While the amendment is under way, the stream shows the order for *quantity*."""
     send = noting.transport.send
 
     async def send_and_tell(request):
-        seen = OrderSeen(ID, "BTC-USD", OrderState.OPEN, 0, venue_order_id="77", quantity=SMALLER)
-        noting.facts.order(seen, Evidence.STREAM)
+        if request.method == "PUT":
+            seen = OrderSeen(ID, "BTC-USD", OrderState.OPEN, 0, venue_order_id="77", quantity=quantity)
+            noting.facts.order(seen, Evidence.STREAM)
         return await send(request)
 
     noting.transport.send = send_and_tell
+
+
+@pytest.mark.usefixtures("open_order")
+async def test_a_noted_amendment_is_answered_by_the_stream_without_a_look(noting):
+    tell_meanwhile(noting, SMALLER)
     await noting.do(noting.work(Operation.AMEND, quantity=SMALLER))
     assert [(r.kind, r.evidence) for r in noting.reports] == [(ReportKind.ACKNOWLEDGED, Evidence.STREAM)]
     assert noting.transport.paths() == [AMENDMENT]
+
+
+@pytest.mark.usefixtures("open_order")
+async def test_what_the_stream_tells_of_the_order_as_it_was_is_no_answer_to_its_amendment(noting):
+    tell_meanwhile(noting, 10**18)
+    noting.transport.answers["GET order"] = reply(ORDER | {"origQty": "0.4"})
+    await noting.do(noting.work(Operation.AMEND, quantity=SMALLER))
+    assert noting.transport.paths() == [AMENDMENT, "GET order"]
+    answer = next(r for r in noting.reports if r.operation is Operation.AMEND)
+    assert (answer.kind, answer.evidence, answer.order_quantity) == (ReportKind.ACKNOWLEDGED, Evidence.QUERY, SMALLER)
 
 
 @pytest.mark.usefixtures("open_order")
