@@ -170,7 +170,7 @@ def _from_the_end(settings: Settings) -> Consumer:
     """A reader of requests as a gateway is one, from now on."""
     reader = Consumer(kafka.consumer(settings, "w2-driver", fetch_wait_max_ms=20))
     places = [TopicPartition(_REQUESTS, number) for number in range(settings.partitions)]
-    reader.assign([TopicPartition(_REQUESTS, each.partition, reader.get_watermark_offsets(each)[1]) for each in places])
+    reader.assign([TopicPartition(_REQUESTS, each.partition, kafka.watermarks(reader, each)[1]) for each in places])
     return reader
 
 

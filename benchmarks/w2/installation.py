@@ -143,7 +143,7 @@ class Installation:
         places = [
             TopicPartition(topic.name, number) for topic in INPUTS[:3] for number in range(self.settings.partitions)
         ]
-        ends = [self._group.get_watermark_offsets(place)[1] for place in places]
+        ends = [kafka.watermarks(self._group, place)[1] for place in places]
 
         def read() -> bool:
             try:

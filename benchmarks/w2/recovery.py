@@ -85,9 +85,7 @@ def _from_the_end(settings: Settings) -> Consumer:
     """A reader of committed events from now on."""
     reader = Consumer(kafka.consumer(settings, "w2-recovery", fetch_wait_max_ms=10))
     places = [TopicPartition(ORDER_EVENTS.name, number) for number in range(settings.partitions)]
-    reader.assign(
-        [TopicPartition(each.topic, each.partition, reader.get_watermark_offsets(each)[1]) for each in places]
-    )
+    reader.assign([TopicPartition(each.topic, each.partition, kafka.watermarks(reader, each)[1]) for each in places])
     return reader
 
 

@@ -27,7 +27,7 @@ RULES = sorted((FOLDER / "rules").glob("*.yml"))
 
 _UNIT_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _DURATION = re.compile(r"(?:^|(?<=[\[ ]))(\d+)(ms|s|m|h|d)(?=[\]) \n]|$)")
-_START_WITHIN_S = 30.0
+_START_WITHIN_S = 90.0
 
 
 class Missing(Exception):  # noqa: N818  # it says what is the matter
@@ -111,7 +111,7 @@ class Server:
         return self._get("query", query=expression)["result"]
 
     def _get(self, what: str, **parameters: str) -> dict:
-        answer = httpx.get(f"{self.url}/api/v1/{what}", params=parameters, timeout=10.0)
+        answer = httpx.get(f"{self.url}/api/v1/{what}", params=parameters, timeout=30.0)
         answer.raise_for_status()
         return answer.json()["data"]
 

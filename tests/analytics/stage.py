@@ -23,7 +23,7 @@ from runtime.settings import Settings, environment
 from schemas import codec
 
 ROOT = Path(__file__).parent.parent.parent
-READY_WITHIN_S = 30.0
+READY_WITHIN_S = 90.0
 TOPICS = (
     *("order-commands", "transfers", "venue-reports", "order-events", "ledger-entries", "dead-letters"),
     *("quotes", "venue-balances", "venue-requests.simulated"),
@@ -36,7 +36,7 @@ def unique_database() -> str:
     return f"test_{uuid.uuid4().hex[:8]}"
 
 
-def eventually(what: Callable[[], Any], within_s: float = 40.0, every_s: float = 0.1) -> Any:
+def eventually(what: Callable[[], Any], within_s: float = 90.0, every_s: float = 0.1) -> Any:
     """The first true value of *what*; fails if there is none in time."""
     deadline_s = time.monotonic() + within_s
     while True:
@@ -148,12 +148,12 @@ class Stage:
 
     def lag(self) -> dict[tuple[str, int], int]:
         """Per partition, the broker's end less the committed offset."""
-        committed = self._observer.committed(PLACES, timeout=10)
+        committed = self._observer.committed(PLACES, timeout=30)
         ends = self.ends()
         return {key: ends[key] - offset for key, offset in (((p.topic, p.partition), p.offset) for p in committed)}
 
     def committed(self, topic: str, partition: int) -> TopicPartition:
-        return self._observer.committed([TopicPartition(topic, partition)], timeout=10)[0]
+        return self._observer.committed([TopicPartition(topic, partition)], timeout=30)[0]
 
     @cached_property
     def _observer(self) -> Consumer:

@@ -51,7 +51,7 @@ def client(proxy):
 
 
 def connect(proxy):
-    return socket.create_connection(("127.0.0.1", proxy.port), timeout=5)
+    return socket.create_connection(("127.0.0.1", proxy.port), timeout=30)
 
 
 def talk(connection, data):

@@ -59,7 +59,7 @@ def test_records_survive_a_stop_and_a_kill(fresh_broker):
 
 def test_a_misspelled_topic_is_an_error_and_not_a_new_topic(broker):
     admin = AdminClient({"bootstrap.servers": broker})
-    (node,) = admin.list_topics(timeout=10).brokers
+    (node,) = admin.list_topics(timeout=30).brokers
     resource = ConfigResource(ResourceType.BROKER, str(node))
     assert admin.describe_configs([resource])[resource].result(10)["auto.create.topics.enable"].value == "false"
 

@@ -75,9 +75,9 @@ def test_a_command_is_not_run_for_a_parent_that_is_gone(tmp_path):
     tether = str(process._TETHER)
     mark = tmp_path / "mark"
     somebody_else = os.getppid()
-    subprocess.run([sys.executable, "-I", tether, str(somebody_else), "touch", str(mark)], timeout=10, check=True)
+    subprocess.run([sys.executable, "-I", tether, str(somebody_else), "touch", str(mark)], timeout=60, check=True)
     assert not mark.exists()
-    subprocess.run([sys.executable, "-I", tether, str(os.getpid()), "touch", str(mark)], timeout=10, check=True)
+    subprocess.run([sys.executable, "-I", tether, str(os.getpid()), "touch", str(mark)], timeout=60, check=True)
     assert mark.exists()
 
 
@@ -88,7 +88,7 @@ def test_stopping_kills_what_ignores_the_signal(tmp_path):
         time.sleep(0.02)
     began = time.monotonic()
     assert process.stop(child, grace_s=0.3) == -signal.SIGKILL
-    assert 0.3 <= time.monotonic() - began < 5
+    assert 0.3 <= time.monotonic() - began < 30
     assert process.stop(child, grace_s=0.3) == -signal.SIGKILL, "a second time changes nothing"
 
 

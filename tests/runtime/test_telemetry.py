@@ -102,7 +102,7 @@ def test_libraries_that_log_each_request_are_quiet(lines):
 def test_the_run_file_leads_to_the_metrics(tmp_path, lines):
     record = telemetry.read_run_file(tmp_path, "sink")
     assert (record.process, record.pid) == ("sink", os.getpid())
-    with urllib.request.urlopen(record.metrics, timeout=5) as answer:
+    with urllib.request.urlopen(record.metrics, timeout=30) as answer:
         assert b"process_start_time_seconds" in answer.read()
     assert telemetry.read_run_file(tmp_path, "nobody") is None
     assert lines()[0]["event"] == "process_started"

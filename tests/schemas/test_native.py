@@ -252,7 +252,7 @@ def test_a_catalog_of_ones_own_is_compiled_once_in_place_of_an_older_build(paint
 @pytest.mark.usefixtures("folder")
 def test_threads_that_want_the_same_module_at_once_all_get_it(paints, monkeypatch):
     build.build(paints)
-    loads, both_may_begin = [], threading.Barrier(2, timeout=5)
+    loads, both_may_begin = [], threading.Barrier(2, timeout=60)
 
     def slowly(_name, file):
         loads.append(file)

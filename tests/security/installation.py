@@ -35,7 +35,7 @@ USER = "alice"
 API_KEY = f"{MARK}-api-key"
 API_SECRET = f"{MARK}-api-secret"
 CLICKHOUSE_PASSWORD = f"{MARK}-clickhouse"
-WITHIN_S = 40.0
+WITHIN_S = 90.0
 
 
 GROUPS = ("fillstream", f"fillstream-gateway-{VENUE}", "fillstream-sink")

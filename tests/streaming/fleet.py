@@ -47,7 +47,7 @@ class Worker:
     def signal(self, number: signal.Signals) -> None:
         self._process.send_signal(number)
 
-    def exit_code(self, within_s: float = 20) -> int:
+    def exit_code(self, within_s: float = 60) -> int:
         return self._process.wait(within_s)
 
     def events(self, name: str) -> list[dict[str, object]]:
@@ -160,7 +160,7 @@ def _parsed(answer: Message) -> tuple[str, int, bytes]:
     return f"{source.decode()}:{answer.partition()}:{offset.decode()}", int(number), answer.key()
 
 
-def until(condition: Callable[[], bool], within_s: float = 20) -> None:
+def until(condition: Callable[[], bool], within_s: float = 60) -> None:
     """Waits for *condition*; fails if it takes too long."""
     deadline = time.monotonic() + within_s
     while not condition():

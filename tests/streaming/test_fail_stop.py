@@ -78,7 +78,7 @@ def test_a_position_beyond_the_end_of_its_input_is_refused(fleet):
     topic = fleet.plan.topic("first").name
     admin = AdminClient(kafka.client(fleet.settings))
     admin.delete_topics([topic])[topic].result()
-    until(lambda: topic not in admin.list_topics(timeout=5).topics)
+    until(lambda: topic not in admin.list_topics(timeout=30).topics)
     topics.create(fleet.settings, fleet.plan.topics)
     worker = fleet.start()
     assert worker.exit_code() == Exit.INTERNAL

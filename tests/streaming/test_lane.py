@@ -41,7 +41,7 @@ class World:
         monkeypatch.setattr(failure, "stop", self.stop)
 
     def restore(self, _settings, tables, _positions, _partition, inputs, wanted):
-        assert self.may_open.acquire(timeout=5)
+        assert self.may_open.acquire(timeout=60)
         if self.fault is not None:
             raise self.fault
         if not wanted():

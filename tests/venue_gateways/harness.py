@@ -176,7 +176,7 @@ class Rig:
     def log(self, gateway_id: str = "gateway-0") -> str:
         return (self.var / f"{gateway_id}.log").read_text()
 
-    def wait_for_log(self, text: str, gateway_id: str = "gateway-0", within_s: float = 20) -> None:
+    def wait_for_log(self, text: str, gateway_id: str = "gateway-0", within_s: float = 60) -> None:
         until(lambda: text in self.log(gateway_id), within_s, f"{text!r} in the log:\n{self.log(gateway_id)[-3000:]}")
 
     def metric(self, name: str, gateway_id: str = "gateway-0") -> float:
@@ -319,7 +319,7 @@ class Rig:
     def committed(self) -> dict[int, tuple[int, str]]:
         reader = Consumer(kafka.consumer(self.settings, f"{topics.APPLICATION}-gateway-{self.name}"))
         wanted = [TopicPartition(topics.venue_requests(self.name).name, p) for p in range(PARTITIONS)]
-        found = {tp.partition: (tp.offset, tp.metadata) for tp in reader.committed(wanted, timeout=10)}
+        found = {tp.partition: (tp.offset, tp.metadata) for tp in reader.committed(wanted, timeout=30)}
         reader.close()
         return found
 

@@ -72,7 +72,7 @@ class Desk:
         self.dispatcher.offer(work)
         return work
 
-    async def until(self, *expected: tuple[str, str], within_s: float = 20.0) -> None:
+    async def until(self, *expected: tuple[str, str], within_s: float = 60.0) -> None:
         async with asyncio.timeout(within_s):
             while sorted(self.happened) != sorted(expected):  # noqa: ASYNC110  # what happens is a list
                 await asyncio.sleep(0.002)

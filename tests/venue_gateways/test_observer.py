@@ -38,7 +38,7 @@ from venue_gateways.transport import Lost, Transport
 from venue_gateways.venue import Place, ReadQuotes, ReadRules
 
 SYMBOLS = ("BTC-USD", "ETH-USD", "SOL-USD")
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 async def until(true: Callable[[], bool]) -> None:

@@ -85,7 +85,7 @@ async def test_commits_are_made_in_the_order_in_which_they_were_asked_for(owned,
         sent = await asyncio.gather(*(requests.commit({1: (0, f"mark {number}")}) for number in range(20)))
     assert sent == sorted(sent)
     group = Consumer(kafka.consumer(settings, f"{topics.APPLICATION}-gateway-{venue}"))
-    (found,) = group.committed([TopicPartition(topics.venue_requests(venue).name, 1)], timeout=10)
+    (found,) = group.committed([TopicPartition(topics.venue_requests(venue).name, 1)], timeout=30)
     group.close()
     assert found.metadata == "mark 19"
 

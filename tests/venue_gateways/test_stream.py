@@ -18,7 +18,7 @@ from venue_gateways.facts import Facts
 from venue_gateways.lease import Lease
 from venue_gateways.stream import Stream
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 SUBSCRIBED = {"method": "subscribe", "success": True, "result": {"channel": "executions"}}
 
 

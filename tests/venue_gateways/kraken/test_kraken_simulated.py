@@ -38,7 +38,7 @@ from venue_gateways.venue import (
     Remedy,
 )
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 class Account:

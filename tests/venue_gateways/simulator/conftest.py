@@ -34,7 +34,7 @@ def serving(tmp_path):
         known = {CREDENTIAL.key: CREDENTIAL}
         async with (
             serve(settings, known, journal, Options(**dialect, **options)) as running,
-            httpx.AsyncClient(base_url=running.url, timeout=5) as http,
+            httpx.AsyncClient(base_url=running.url, timeout=30) as http,
         ):
             yield Client(running, http, journal)
 

@@ -128,7 +128,7 @@ def playing(tmp_path):
         journal, options = tmp_path / f"{venue}.jsonl", Options(venue=venue, dialect=dialect, step_interval_s=60.0)
         async with (
             serve(Settings(var=tmp_path), known, journal, options) as running,
-            httpx.AsyncClient(base_url=running.url, timeout=5) as http,
+            httpx.AsyncClient(base_url=running.url, timeout=30) as http,
         ):
             yield Scene(running, http, journal, make)
 

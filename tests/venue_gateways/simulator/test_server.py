@@ -215,7 +215,7 @@ def test_the_process_says_where_it_answers_and_stops_cleanly(tmp_path, number):
         key = tomllib.loads((tmp_path / "simulator" / "credentials.toml").read_text())
         assert set(key) == {"account", "key", "secret"}
         process.send_signal(number)
-        _, log = process.communicate(timeout=10)
+        _, log = process.communicate(timeout=60)
     finally:
         process.kill()
     assert process.returncode == Exit.OK

@@ -88,7 +88,7 @@ async def test_a_stall_after_acceptance_is_only_slow(serving):
         assert asyncio.get_running_loop().time() - started >= 0.3
 
 
-async def until(holds, within_s=20):
+async def until(holds, within_s=60):
     """Wait until something *holds*."""
     async with asyncio.timeout(within_s):
         while not holds():  # noqa: ASYNC110  # what it looks at is a file

@@ -82,9 +82,13 @@ class Counter:
 
 def cancel_cost(age_us: int) -> int:
     """What it costs to cancel an order that is so old."""
-    return next((cost for below_s, cost in _CANCEL_COSTS if age_us < below_s * _SECOND_US), 0)
+    return _by_age(_CANCEL_COSTS, age_us)
 
 
 def amend_cost(age_us: int) -> int:
     """What it costs to amend an order that is so old."""
-    return AMEND_COST + next((cost for below_s, cost in _AMEND_COSTS if age_us < below_s * _SECOND_US), 0)
+    return AMEND_COST + _by_age(_AMEND_COSTS, age_us)
+
+
+def _by_age(costs: tuple[tuple[int, int], ...], age_us: int) -> int:
+    return next((cost for below_s, cost in costs if age_us < below_s * _SECOND_US), 0)
