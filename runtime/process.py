@@ -14,33 +14,58 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import IO, Final, Self
+from typing import IO, Final, Protocol, Self
 
 from runtime.exits import Unavailable
+
+#: How a command line of ours begins, before the subcommand.
+FILLSTREAM: Final = (sys.executable, "-m", "runtime")
 
 _TETHER: Final = Path(__file__).with_name("tether.py")
 _SERVER_PORTS: Final = range(20_000, 32_768)
 
 
+class Child(Protocol):
+    """What of a :class:`subprocess.Popen` the functions here, and the supervisor, make use of."""
+
+    @property
+    def pid(self) -> int: ...
+
+    @property
+    def returncode(self) -> int | None: ...
+
+    def poll(self) -> int | None: ...
+
+    def wait(self, timeout: float | None = None) -> int: ...
+
+    def terminate(self) -> None: ...
+
+    def kill(self) -> None: ...
+
+
 def spawn(
-    command: Sequence[str], *, output: IO[bytes] | int | None = None, environment: Mapping[str, str] | None = None
+    command: Sequence[str],
+    *,
+    given: int | None = None,
+    output: IO[bytes] | int | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> subprocess.Popen[bytes]:
     """Start *command* in a session of its own (the terminal's Ctrl-C doesn't reach it), tethered to this process.
 
-    On Linux the kernel kills it when this process ends in whatever way, SIGKILL included. It gets no input; *output*
-    takes both its streams. The process ID is the command's own.
+    On Linux the kernel kills it when this process ends in whatever way, SIGKILL included. Its input is *given*,
+    a descriptor, or nothing; *output* takes both its streams. The process ID is the command's own.
     """
-    return _spawner().submit(_popen, command, output, environment).result()
+    return _spawner().submit(_popen, command, given, output, environment).result()
 
 
-def stop(process: subprocess.Popen[bytes], *, grace_s: float) -> int:
+def stop(process: Child, *, grace_s: float) -> int:
     """End *process* by SIGTERM, or after *grace_s* by SIGKILL; returns its exit code."""
     if process.poll() is None:
         process.terminate()
     return finish(process, within_s=grace_s)
 
 
-def finish(process: subprocess.Popen[bytes], *, within_s: float) -> int:
+def finish(process: Child, *, within_s: float) -> int:
     """Wait for the end of *process*, and make one by SIGKILL after *within_s*; returns its exit code."""
     try:
         return process.wait(within_s)
@@ -133,11 +158,14 @@ def _spawner() -> ThreadPoolExecutor:
 
 
 def _popen(
-    command: Sequence[str], output: IO[bytes] | int | None, environment: Mapping[str, str] | None
+    command: Sequence[str],
+    given: int | None,
+    output: IO[bytes] | int | None,
+    environment: Mapping[str, str] | None,
 ) -> subprocess.Popen[bytes]:
     return subprocess.Popen(  # noqa: S603  # commands are ours, never input
         [sys.executable, "-I", str(_TETHER), str(os.getpid()), *command],
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.DEVNULL if given is None else given,
         stdout=output,
         stderr=subprocess.STDOUT if output is not None else None,
         env=environment,

@@ -1,14 +1,13 @@
 """What an installation on one machine consists of: its processes, their order, ports, environment and signs of life."""
 
 import os
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Final, TypeAlias
 
 import msgspec
 
-from runtime import broker, instruments, jars, process, telemetry, topics
+from runtime import broker, forking, instruments, jars, process, telemetry, topics
 from runtime.instruments import SIMULATED
 from runtime.settings import Settings, SettingsError, environment
 
@@ -25,7 +24,7 @@ _ROOT: Final = Path(__file__).parent.parent
 class Service(msgspec.Struct, frozen=True, kw_only=True):
     """A process to keep alive. *ready* tells, for the process ID of its present run, whether it does its work.
 
-    One that is a *spare* is started only when somebody asks for it.
+    One that is a *spare* is started only when somebody asks for it. One that is *forked* need not load its code first.
     """
 
     name: str
@@ -33,6 +32,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     environment: Mapping[str, str]
     ready: Callable[[int], bool]
     spare: bool = False
+    forked: bool = False
 
 
 #: What is started next to each other, or done before the next group starts.
@@ -251,9 +251,10 @@ class _Plan:
         own = {"process_name": name, "metrics_host": "127.0.0.1", "metrics_port": port, **values}
         return Service(
             name=name,
-            command=(sys.executable, "-m", "runtime", *command),
+            command=(*process.FILLSTREAM, *command),
             environment=self._environment | {f"FILLSTREAM_{key.upper()}": str(value) for key, value in own.items()},
             ready=lambda pid: _has_reported(self._var, name, pid) and answers(),
+            forked=forking.POSSIBLE and command[0] in forking.FORKED,
         )
 
 

@@ -1,7 +1,6 @@
 """Keeps the processes of an installation alive: starts them in order, restarts what dies, stops them in reverse."""
 
 import contextlib
-import subprocess
 import sys
 import threading
 import time
@@ -14,8 +13,10 @@ import msgspec
 import structlog
 from prometheus_client import Counter, Gauge
 
-from runtime import process, services, status, telemetry
+from runtime import launcher, process, services, status, telemetry
 from runtime.exits import Exit, Unavailable
+from runtime.launcher import Launch, Launcher
+from runtime.process import Child
 from runtime.services import Endpoints, Installation, Service
 from runtime.settings import Settings
 from runtime.status import State
@@ -23,7 +24,7 @@ from runtime.status import State
 DEATHS = Counter("fillstream_supervisor_deaths", "Processes that ended without being told to", ["process"])
 READY = Gauge("fillstream_supervisor_ready", "1 while the process does its work", ["process"])
 
-_BACKOFF_FIRST_S: Final = 0.25
+_BACKOFF_FIRST_S: Final = 0.1
 _BACKOFF_MAX_S: Final = 30.0
 _HEALTHY_AFTER_S: Final = 20.0  # who has run so long has its earlier deaths forgiven
 _DEATHS_WHILE_STARTING_MAX: Final = 3
@@ -55,6 +56,7 @@ class Supervisor:
         self._stopping = threading.Event()
         self._watcher: threading.Thread | None = None
         self._claim = contextlib.ExitStack()
+        self._launcher = Launcher(installation.var / "log" / "fork_server.log")
 
     def __enter__(self) -> Self:
         self.start()
@@ -101,6 +103,8 @@ class Supervisor:
         self._claim.enter_context(process.locked(var / "run" / "supervisor.lock", taken))
         self._claim.callback(self.endpoints_file.unlink, missing_ok=True)
         try:
+            if any(service.forked for step in self.installation.steps if not callable(step) for service in step):
+                self._launcher.prepare()
             for step in self.installation.steps:
                 if callable(step):
                     step()
@@ -122,6 +126,7 @@ class Supervisor:
         while self._groups:
             _stop_all(self._groups[-1])
             self._groups.pop()
+        self._launcher.close()
         self._claim.close()
 
     def _child(self, name: str) -> "_Child":
@@ -129,7 +134,7 @@ class Supervisor:
 
     def _start_group(self, group: Iterable[Service], cancelled: Callable[[], bool]) -> None:
         folder = self.installation.var / "log"
-        children = [_Child(service, folder / f"{service.name}.log") for service in group]
+        children = [_Child(service, folder / f"{service.name}.log", self._launcher) for service in group]
         self._groups.append(children)
         deadline = time.monotonic() + _START_WITHIN_S
         while True:
@@ -159,14 +164,15 @@ class Supervisor:
 class _Child:
     """One service through all its runs."""
 
-    def __init__(self, service: Service, log_file: Path) -> None:
+    def __init__(self, service: Service, log_file: Path, launch: Launch = launcher.spawned) -> None:
         self.name = service.name
         self.log_file = log_file
         self.ready = False
         self.deaths = 0  # in a row
         self.restarts = 0
         self._service = service
-        self._process: subprocess.Popen[bytes] | None = None
+        self._start = launch
+        self._process: Child | None = None
         self.wanted = not service.spare
         self._changes_at = 0.0  # when it was started, or is to be started
         log_file.parent.mkdir(parents=True, exist_ok=True)
@@ -178,8 +184,8 @@ class _Child:
         if self._process is None:
             if self.wanted and now >= self._changes_at:
                 self._launch(now)
-        elif self._process.poll() is not None:
-            self._bury(now, self._process.returncode)
+        elif (code := self._process.poll()) is not None:
+            self._bury(now, code)
         elif not self.ready and self._service.ready(self._process.pid):
             self.ready = True
             READY.labels(self.name).set(1)
@@ -226,7 +232,7 @@ class _Child:
 
     def _launch(self, now: float) -> None:
         with self.log_file.open("ab") as output:
-            self._process = process.spawn(self._service.command, output=output, environment=self._service.environment)
+            self._process = self._start(self._service, output)
         self._changes_at = now
         log.info("process_launched", name=self.name, pid=self._process.pid, restarts=self.restarts)
 

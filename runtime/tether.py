@@ -12,14 +12,25 @@ import sys
 from typing import Final
 
 _PR_SET_PDEATHSIG: Final = 1  # prctl(2)
+_PR_SET_NAME: Final = 15
 
 
 def main(parent: int, command: list[str]) -> None:
     """Replace this process by *command*, unless *parent* has gone already."""
+    if tie(parent):
+        os.execvp(command[0], command)  # noqa: S606  # no shell is wanted: the command is a list
+
+
+def tie(parent: int) -> bool:
+    """Have the kernel kill this process when *parent* ends. False if it has, and nobody will."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() == parent:  # asked after the request: a parent that dies from here on takes this process along
-        os.execvp(command[0], command)  # noqa: S606  # no shell is wanted: the command is a list
+    return os.getppid() == parent  # asked after the request: a parent that dies from here on takes this process along
+
+
+def rename(name: str) -> None:
+    """What ``ps -o comm`` and ``top`` call this process from now on: 15 bytes of *name*."""
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_NAME, name.encode())
 
 
 if __name__ == "__main__":

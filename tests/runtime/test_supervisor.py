@@ -205,7 +205,9 @@ def test_the_log_of_the_run_before_is_kept_beside_the_new_one(run, tmp_path):
 
 
 def test_the_wait_between_starts_doubles_up_to_a_cap():
-    assert [supervisor.backoff_s(deaths) for deaths in (1, 2, 3, 8, 9, 10_000)] == [0.25, 0.5, 1.0, 30.0, 30.0, 30.0]
+    assert [supervisor.backoff_s(deaths) for deaths in (1, 2, 3, 8, 9, 10, 10_000)] == [
+        *[0.1, 0.2, 0.4, 12.8, 25.6, 30.0, 30.0]
+    ]
 
 
 def test_a_long_life_forgives_earlier_deaths(tmp_path, monkeypatch):
