@@ -72,8 +72,10 @@ def stop(*names: str) -> Deed:
 def stop_past_session(stage: Stage, length_s: float, dice: Random) -> str:
     """SIGSTOP of a worker until others have its partitions; once awake, it must find itself fenced and end.
 
-    If nobody has taken any of them over, since the others were away too, it is no zombie and may go on.
+    If nobody has taken any of them over, since the others were away too, it is no zombie and may go on. What was hit
+    before is waited for: sessions end only where there is a broker that counts them.
     """
+    stage.await_recovery()
     name = dice.choice(WORKERS)
     pid, partitions = stage.at_work(name)
     with stage.stopped(name, pid) as at_us:

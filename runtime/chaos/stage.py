@@ -25,6 +25,7 @@ from runtime.trial.plan import VENUE
 PATIENCE_S: Final = 30.0
 LOOK_EVERY_S: Final = 0.02
 WORK_WITHIN_S: Final = 10.0
+RECOVERED_WITHIN_S: Final = 15.0
 ASK_WITHIN_S: Final = 2.0
 BROKER: Final = "broker"
 _OWNED: Final = re.compile(r'^fillstream_lane_position\{[^}]*partition="(\d+)"', re.MULTILINE)
@@ -79,6 +80,12 @@ class Stage:
         """Raises Interrupted if the run ends meanwhile."""
         if self._ending.wait(max(0.0, seconds)):
             raise Interrupted
+
+    def await_recovery(self) -> None:
+        """Wait until every partition that was hit has been heard of again; those that are quiet get 15 s."""
+        deadline_s = time.monotonic() + RECOVERED_WITHIN_S
+        while self.recoveries.pending and time.monotonic() < deadline_s:
+            self.wait(LOOK_EVERY_S)
 
     # ── processes ──────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -116,6 +116,23 @@ def test_a_zombie_that_ends_is_fine(stage_of, tmp_path):
     assert theatre.recoveries.pending == [f"worker stopped past its session of {name}: nothing from [2]"]
 
 
+def test_nobody_is_stopped_before_all_is_back(stage_of, tmp_path, monkeypatch):
+    monkeypatch.setattr(deeds, "ZOMBIE_ENDS_WITHIN_S", 0.1)
+    theatre = stage_of(*map(service, WORKERS))
+    owns(tmp_path, "worker-0", 2)
+    owns(tmp_path, "worker-1", 3)
+    theatre.recoveries.expect("broker killed", "broker", 1, {3})
+    threading.Timer(0.5, theatre.recoveries.hear, (3, 2, 3)).start()
+    began_us = time.time_ns() // 1_000
+    deeds.stop_past_session(theatre, 0.1, Random(1))
+    (blow,) = theatre.blows
+    assert blow.at_us - began_us >= 500_000
+    theatre.recoveries.expect("broker killed", "broker", 1, {3})
+    monkeypatch.setattr(stage, "RECOVERED_WITHIN_S", 0.1)
+    deeds.stop_past_session(theatre, 0.1, Random(1))
+    assert len(theatre.blows) == 2, "what is never heard of is not waited for for ever"
+
+
 def test_a_zombie_that_lives_on_is_told(stage_of, tmp_path, monkeypatch):
     monkeypatch.setattr(deeds, "ZOMBIE_ENDS_WITHIN_S", 0.1)
     monkeypatch.setattr(deeds, "ZOMBIE_WATCHED_S", 0.1)
