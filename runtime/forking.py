@@ -52,14 +52,15 @@ class ForkServer:
     def __init__(self, log_file: Path) -> None:
         log_file.parent.mkdir(parents=True, exist_ok=True)
         command = (sys.executable, "-m", "runtime.fork_server", *(running.ENTRIES[name] for name in FORKED))
-        environment = {**os.environ, "PYTHONPATH": str(_ROOT), "PYTHONUNBUFFERED": "1"}
+        search = filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")])
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(search), "PYTHONUNBUFFERED": "1"}
         self._requests, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._requests.settimeout(_ANSWERS_WITHIN_S)
         with theirs, log_file.open("ab") as output:
             self._process = process.spawn(command, given=theirs.fileno(), output=output, environment=environment)
 
     def fork(self, job: Job, output: IO[bytes]) -> "Forked":
-        """A child that does *job*, with both its streams in *output*, which ends with this process. Raises Gone."""
+        """A child that does *job*, with both its streams in *output*; it ends with this process. Raises Gone."""
         status, told = os.pipe()
         try:
             socket.send_fds(self._requests, [msgspec.json.encode(job)], [output.fileno(), told])
