@@ -201,6 +201,17 @@ def test_a_fill_of_an_earlier_attempt_proves_nothing_of_the_current_one(status):
     assert not decided.requests
 
 
+def test_a_fill_of_an_earlier_attempt_is_part_of_an_order_that_is_on_the_book():
+    order = an_order(quantity="2", attempt=2)
+    assert stored(told(an_earlier_fill(order, "0.5"), order)).status is PARTIALLY_FILLED
+
+
+def test_the_last_fill_ends_every_doubt_and_every_wish():
+    order = an_order(status=UNKNOWN, unknown_since=NOW, after_cancel=AfterCancel.PAUSE)
+    filled = stored(told(a_fill(order, "1"), order))
+    assert (filled.status, filled.unknown_since, filled.after_cancel) == (FILLED, None, AfterCancel.NOTHING)
+
+
 def test_a_fill_of_an_earlier_attempt_does_not_count_towards_the_current_ones():
     order = an_order(status=PENDING_CANCEL, quantity="2", attempt=2, closing=CANCELED, attempt_cumulative="0.5")
     decided = told(an_earlier_fill(order, "0.5"), order)
