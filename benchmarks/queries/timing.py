@@ -106,7 +106,12 @@ class Asking:
     def ask(self) -> None:
         self._connection.request("POST", self._path, self._body)
         response = self._connection.getresponse()
-        content = response.read()
+        try:
+            content = response.read()
+        except http.client.IncompleteRead as broken_off:  # past a limit of readers, when part of it was on its way
+            self.error = (broken_off.partial.decode(errors="replace").splitlines() or ["broken off"])[-1][:200]
+            self._connection.close()
+            return
         if response.status != http.client.OK:
             self.error = content.decode(errors="replace").splitlines()[0][:200]
             return

@@ -12,7 +12,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 import httpx
@@ -35,6 +35,8 @@ CALM_WITHIN_S = 240.0
 FIRES_WITHIN_S = 120.0
 #: The page of a budget goes on for its half an hour, here 90 s, and what was late has to be made up for.
 ENDS_WITHIN_S = 300.0
+#: Nobody is woken for so long before it counts as over: what was late is told of once it has come.
+QUIET_FOR_S = 10.0
 LOOK_EVERY_S = 0.5
 SLOW = {"delay": 1.0, "delay_ms": 4_000, "operations": ["place", "cancel"]}
 
@@ -133,7 +135,7 @@ class Watch:
 
     def __init__(self, server: Server) -> None:
         self._server = server
-        self.began_s = time.monotonic()
+        self.began_s = self._woken_s = time.monotonic()
         self.first: dict[Told, float] = {}
         self.last: dict[Told, float] = {}
 
@@ -143,8 +145,15 @@ class Watch:
         for each in firing:
             self.first.setdefault(each, now_s)
             self.last[each] = now_s
+        if any(map(_wakes, firing)):
+            self._woken_s = time.monotonic()
         time.sleep(LOOK_EVERY_S)
         return firing
+
+    def quiet(self, over: Collection[Told] = ()) -> bool:
+        """Whether nobody has been woken for a while, and none of *over* fires any more."""
+        still = self.look().intersection(over)
+        return not still and time.monotonic() - self._woken_s > QUIET_FOR_S
 
 
 def calm(server: Server) -> list[str]:
@@ -152,7 +161,7 @@ def calm(server: Server) -> list[str]:
     time.sleep(WARM_UP_S)
     watch = Watch(server)
     try:
-        wait_for(lambda: not any(map(_wakes, watch.look())), "", CALM_WITHIN_S)
+        wait_for(watch.quiet, "", CALM_WITHIN_S)
     except TimeoutError:
         return [f"before any fault: {each} must not page" for each in watch.look() if _wakes(each)]
     return []
@@ -172,7 +181,7 @@ def tried(fault: Fault, running: Supervisor, server: Server) -> list[str]:
     healed_s = time.monotonic() - watch.began_s
     over = {each for each in fault.must if each.severity == "ticket"}
     try:
-        wait_for(lambda: not any(_wakes(each) or each in over for each in watch.look()), "", ENDS_WITHIN_S)
+        wait_for(lambda: watch.quiet(over), "", ENDS_WITHIN_S)
     except TimeoutError:
         wrong.append(f"{fault.name}: still firing after {ENDS_WITHIN_S:.0f} s: {', '.join(map(str, watch.look()))}")
     strange = {each for each in watch.first if _wakes(each) and each not in fault.must and each.alert not in fault.may}

@@ -38,7 +38,8 @@ def processes():
         each.stop()
 
 
-def test_who_is_told_is_seen_and_who_should_not_have_been_is_named(processes, tmp_path, capsys):
+def test_who_is_told_is_seen_and_who_should_not_have_been_is_named(processes, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(live, "QUIET_FOR_S", 1.0)
     registry = processes["probe"].registry
     Gauge("fillstream_lag_collected_timestamp_seconds", "-", registry=registry).set_function(time.time)
     Gauge("fillstream_canary_age_seconds", "-", registry=registry)
