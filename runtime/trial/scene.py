@@ -60,7 +60,9 @@ class Scene:
 
     def stay(self, running: Supervisor) -> None:
         """Leaves everything running until somebody asks for the end."""
-        self.console.print(f"everything goes on until Ctrl-C: {running.endpoints_file}")
+        file = running.endpoints_file
+        self.console.print(f"everything goes on until Ctrl-C: {file}")
+        self.console.print(f"report and doctor look there: FILLSTREAM_VAR={file.parent} fillstream report")
         while not self._stop.wait(3_600):
             pass
 
