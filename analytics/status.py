@@ -17,7 +17,12 @@ from runtime.exits import CheckFailed, Exit
 from runtime.settings import Settings
 
 _TABLES: Final = """
-SELECT t.name AS table, t.engine AS engine, sum(p.rows) AS rows, sum(p.bytes_on_disk) AS bytes, count(p.name) AS parts
+SELECT
+    t.name AS table,
+    t.engine AS engine,
+    sum(p.rows) AS rows,
+    sum(p.bytes_on_disk) AS bytes,
+    countIf(p.name != '') AS parts
 FROM system.tables AS t
 LEFT JOIN
 (
@@ -28,7 +33,6 @@ LEFT JOIN
 WHERE t.database = {database:String} AND t.engine LIKE '%MergeTree'
 GROUP BY table, engine
 ORDER BY table
-SETTINGS join_use_nulls = 1
 """
 
 _VIEWS: Final = """
@@ -128,8 +132,8 @@ def _show(found: Mapping[str, Any]) -> None:
         views.add_row(view["view"], str(view["version"]), view["target"])
     tables = _table("tables", "table", "engine", "rows", "MiB", "parts")
     for table in found["tables"]:
-        size = f"{(table['bytes'] or 0) / (1 << 20):,.1f}"
-        tables.add_row(table["table"], table["engine"], f"{table['rows'] or 0:,}", size, str(table["parts"]))
+        size = f"{table['bytes'] / (1 << 20):,.1f}"
+        tables.add_row(table["table"], table["engine"], f"{table['rows']:,}", size, str(table["parts"]))
     for shown in (migrations, views, tables):
         console.print(shown)
 

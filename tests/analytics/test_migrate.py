@@ -211,6 +211,15 @@ def test_status_shows_versions_of_views_and_sizes_of_tables(settings, client, da
     assert "orders_latest_mv_v1" in capsys.readouterr().out
 
 
+def test_status_is_for_those_who_may_only_read_too(service, client, database):
+    migrate(client, database)
+    reader = service.client()
+    found = status.look(reader, database)
+    reader.close()
+    (transfers,) = (table for table in found["tables"] if table["table"] == "transfers")
+    assert (transfers["rows"], transfers["bytes"], transfers["parts"]) == (0, 0, 0)
+
+
 @pytest.mark.parametrize(
     ("spoil", "complaint"),
     [
