@@ -29,7 +29,6 @@ POSSIBLE: Final = sys.platform == "linux"
 #: A process ID, or an exit code, on its way here.
 NUMBER: Final = struct.Struct("=i")
 
-_ROOT: Final = Path(__file__).parent.parent
 _ANSWERS_WITHIN_S: Final = 60.0  # it may still be loading, beside everything else that starts
 _ENDS_WITHIN_S: Final = 5.0
 
@@ -52,12 +51,12 @@ class ForkServer:
     def __init__(self, log_file: Path) -> None:
         log_file.parent.mkdir(parents=True, exist_ok=True)
         command = (sys.executable, "-m", "runtime.fork_server", *(running.ENTRIES[name] for name in FORKED))
-        search = filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")])
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(search), "PYTHONUNBUFFERED": "1"}
         self._requests, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._requests.settimeout(_ANSWERS_WITHIN_S)
         with theirs, log_file.open("ab") as output:
-            self._process = process.spawn(command, given=theirs.fileno(), output=output, environment=environment)
+            self._process = process.spawn(
+                command, given=theirs.fileno(), output=output, environment=process.environment()
+            )
 
     def fork(self, job: Job, output: IO[bytes]) -> "Forked":
         """A child that does *job*, with both its streams in *output*; it ends with this process. Raises Gone."""

@@ -25,6 +25,12 @@ _TETHER: Final = Path(__file__).with_name("tether.py")
 _SERVER_PORTS: Final = range(20_000, 32_768)
 
 
+def environment() -> dict[str, str]:
+    """What a Python process of ours is started with: this one's, the way to our code, and output that nobody holds."""
+    search = [str(_TETHER.parent.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(search), "PYTHONUNBUFFERED": "1"}
+
+
 class Child(Protocol):
     """What of a :class:`subprocess.Popen` the functions here, and the supervisor, make use of."""
 

@@ -1,6 +1,5 @@
 """What an installation on one machine consists of: its processes, their order, ports, environment and signs of life."""
 
-import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -18,7 +17,6 @@ STREAM_PATHS: Final[Mapping[str, str]] = {
     "coinbase": "/",
     "kraken": "/v2",
 }
-_ROOT: Final = Path(__file__).parent.parent
 
 
 class Service(msgspec.Struct, frozen=True, kw_only=True):
@@ -211,14 +209,7 @@ class _Plan:
 
     def __init__(self, settings: Settings, var: Path) -> None:
         self._var = var
-        search = [str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-        self._environment = {
-            **os.environ,
-            **environment(settings),
-            "FILLSTREAM_VAR": str(var),
-            "PYTHONPATH": os.pathsep.join(search),
-            "PYTHONUNBUFFERED": "1",
-        }
+        self._environment = {**process.environment(), **environment(settings), "FILLSTREAM_VAR": str(var)}
         self.metrics: dict[str, str] = {}
 
     def share(self, **values: object) -> None:

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import select
 import signal
 import socket
 import subprocess
@@ -14,6 +13,7 @@ import msgspec
 import pytest
 
 from runtime import forking, process
+from runtime.chaos.stage import exits_within
 from runtime.forking import ForkServer, Gone, Job
 from runtime.launcher import Launcher
 from runtime.services import Service
@@ -52,17 +52,6 @@ def environment(**values):
 def fork(server, tmp_path, words=HELP, values=None, name="worker-7"):
     with (tmp_path / "out").open("ab") as output:
         return server.fork(Job(words, environment() if values is None else values, name), output)
-
-
-def ended(pid, within_s=30):
-    try:
-        handle = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return True
-    try:
-        return bool(select.select([handle], [], [], within_s)[0])
-    finally:
-        os.close(handle)
 
 
 def test_a_child_does_its_job_and_its_exit_code_is_told(server, tmp_path):
@@ -141,7 +130,7 @@ def test_children_die_with_the_server_and_it_is_said(tmp_path, waiting):
         child = fork(server, tmp_path, ("worker",), waiting)
         os.kill(server._process.pid, signal.SIGKILL)
         assert child.wait(30) == -signal.SIGKILL
-        assert ended(child.pid)
+        assert exits_within(child.pid, 30) is not None
         with pytest.raises(Gone):
             fork(server, tmp_path)
 
@@ -157,9 +146,9 @@ def test_all_die_with_a_killed_supervisor(tmp_path, deaf_port):
     command = [sys.executable, "-c", script, str(tmp_path / "log")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT) as parent:
         pids = [int(pid) for pid in parent.stdout.readline().split()]
-        assert not any(ended(pid, within_s=0) for pid in pids)
+        assert all(exits_within(pid, 0) is None for pid in pids)
         parent.kill()
-    assert all(ended(pid) for pid in pids)
+    assert all(exits_within(pid, 30) is not None for pid in pids)
 
 
 def test_where_something_loaded_starts_a_thread_nothing_is_forked(tmp_path):

@@ -14,7 +14,7 @@ from venue_gateways import guard
 from venue_gateways.simulator import faults
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "venue-faults.md"
-#: A third of the minute that a real venue is given, with time constants of a tenth.
+#: The minute that a real venue is given, though time constants are a tenth of its.
 RESOLVED_WITHIN_S = 60.0
 
 AMEND_REJECTED = ReportKind.AMEND_REJECTED
