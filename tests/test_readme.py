@@ -67,7 +67,7 @@ def test_a_strangers_command_is_answered_and_counted_in_clickhouse(place):
     assert answers[1].startswith("ORDER_ACCEPTED ACCEPTED PENDING_SUBMISSION")
     assert answers[-1].split()[2] in ("FILLED", "EXPIRED"), answers
 
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while (counted := run(query, place).strip()) not in ENDED and time.monotonic() < deadline:
         time.sleep(1)
     assert counted in ENDED
@@ -83,7 +83,7 @@ def test_a_record_as_large_as_its_topic_allows_is_buried_whole(place):
     group = {"group.id": "largest", "auto.offset.reset": "earliest", "isolation.level": "read_committed"}
     reader = Consumer({"bootstrap.servers": bootstrap, **group})
     reader.subscribe(["dead-letters"])
-    deadline, buried = time.monotonic() + 30, None
+    deadline, buried = time.monotonic() + 60, None
     while buried is None and time.monotonic() < deadline:
         buried = reader.poll(1)
     reader.close()

@@ -186,7 +186,7 @@ def exits_within(pid: int, within_s: float) -> float | None:
 
 def _java(wrapper: int) -> int:
     """The broker itself: the child of the process that looks after it."""
-    with contextlib.suppress(FileNotFoundError):  # it is ending itself
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it is ending itself
         for task in Path(f"/proc/{wrapper}/task").iterdir():
             if children := (task / "children").read_text().split():
                 return int(children[0])

@@ -187,7 +187,7 @@ def test_two_sinks_share_the_partitions_and_hand_them_over(bare):
         assert second.stop() == 0
         second.kill()
         before = sent[0]
-        eventually(lambda: stage.stored("order_events") > before, within_s=30)
+        eventually(lambda: stage.stored("order_events") > before)
     stage.drained()
     assert first.alive
     assert_exact(stage, sent[0])

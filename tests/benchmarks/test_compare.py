@@ -133,7 +133,7 @@ def test_interrupted_it_takes_the_worktree_along(repository, number):
         env=os.environ | {"TMPDIR": tempfile.gettempdir()},
         stdout=subprocess.PIPE,
     )
-    give_up = time.monotonic() + 30
+    give_up = time.monotonic() + 60
     while len(worktrees(repository)) == 1:
         assert time.monotonic() < give_up
         time.sleep(0.05)

@@ -3,11 +3,11 @@
 import os
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
 from benchmarks.processes import Measured
+from tests.processes import runs
 
 BUSY = "import time; held = bytearray(40_000_000)\nwhile time.process_time() < 0.2: pass\nprint('spent', flush=True)\n"
 
@@ -27,7 +27,7 @@ def measured(tmp_path):
 
 
 def await_log(process: Measured, word: str) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while word not in process.log_end():
         assert time.monotonic() < deadline, process.log_end()
         time.sleep(0.01)
@@ -47,20 +47,20 @@ def test_costs_are_known_while_it_runs_and_after_its_end(measured):
 
 
 def test_a_kill_takes_the_whole_group(measured):
-    child = "import subprocess, time\nprint(subprocess.Popen(['sleep', '60']).pid, 'child', flush=True)\n"
+    child = "import subprocess, time\nprint(subprocess.Popen(['sleep', '300']).pid, 'child', flush=True)\n"
     process = measured(child + "time.sleep(60)")
     await_log(process, "child")
     child = process.log_end().split()[0]
     process.kill()
-    deadline = time.monotonic() + 20
-    while Path(f"/proc/{child}").exists() and "State:\tZ" not in Path(f"/proc/{child}/status").read_text():
+    deadline = time.monotonic() + 60
+    while runs(child):
         assert time.monotonic() < deadline
         time.sleep(0.01)
 
 
 def test_one_that_ended_by_itself_is_noticed_and_can_be_started_again(measured):
     process = measured("print('over', flush=True)")
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while process.running:
         assert time.monotonic() < deadline
         time.sleep(0.01)

@@ -172,7 +172,7 @@ def test_a_victim_that_never_comes_is_told_and_the_next_fault_follows(stage_of, 
     theatre = stage_of(service("sink"))
     saboteur = Saboteur(theatre, {Track.ANALYTICS: [Act(0.0, "nobody", 0.0, 1), Act(0.1, "sink", 0.0, 1)]})
     saboteur.start()
-    deadline_s = time.monotonic() + 10
+    deadline_s = time.monotonic() + 60
     while saboteur.is_alive() and time.monotonic() < deadline_s:
         time.sleep(0.02)
     assert [(one.fault, bool(one.failed)) for one in saboteur.happened] == [("nobody", True), ("sink", False)]

@@ -49,7 +49,7 @@ def write(producer, topic, count, *, end="commit"):
 
 def await_end(offsets, place, end):
     """The mark of a transaction is written a moment after its producer is told that it is done."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while (found := offsets.bounds([place])[place]) != (0, end):
         assert time.monotonic() < deadline, found
         time.sleep(0.02)
@@ -83,7 +83,7 @@ def test_a_group_is_seen_without_being_in_it(settings, offsets, producer, topic,
     write(producer, topic, 2)
     reader = Consumer(kafka.consumer(settings, group, client_id="reader-1"))
     reader.subscribe([topic])
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not reader.assignment():
         reader.poll(0.1)
         assert time.monotonic() < deadline

@@ -17,6 +17,7 @@ from runtime.exits import Unavailable
 from runtime.services import Endpoints, Installation, Service, VenueEndpoints
 from runtime.settings import Settings, SettingsError
 from runtime.supervisor import Cancelled, Supervisor
+from tests.processes import runs
 
 ROOT = Path(__file__).parent.parent.parent
 ENDPOINTS = Endpoints(
@@ -55,13 +56,6 @@ def eventually(condition, within_s=60.0):
         time.sleep(0.02)
 
 
-def alive(pid):
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
 def test_a_step_begins_when_all_before_it_are_ready(run, tmp_path):
     mark = tmp_path / "mark"
     late = f"import time, pathlib; time.sleep(0.5); pathlib.Path({str(mark)!r}).touch(); time.sleep(300)"
@@ -92,7 +86,7 @@ def test_what_is_taken_down_stays_down_until_it_is_brought_up(run):
     for kill in (False, True):
         former = running.pids["victim"]
         running.take_down("victim", kill=kill)
-        eventually(lambda former=former: not alive(former) and "victim" not in running.pids)
+        eventually(lambda former=former: not runs(former) and "victim" not in running.pids)
         time.sleep(3 * supervisor.backoff_s(1))
         assert list(running.pids) == ["bystander"]
         running.bring_up("victim")
@@ -130,7 +124,7 @@ def test_stopping_goes_backwards_and_kills_what_ignores_the_signal(run, tmp_path
     pids = running.pids
     running.stop()
     assert diary.read_text() == "second first "
-    assert not any(alive(pid) for pid in pids.values())
+    assert not any(runs(pid) for pid in pids.values())
     assert running.pids == {}
 
 
@@ -144,9 +138,9 @@ def test_children_die_with_a_killed_supervisor(tmp_path):
     command = [sys.executable, "-c", script, str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=ROOT) as parent:
         pids = json.loads(parent.stderr.readline())
-        assert all(alive(pid) for pid in pids.values())
+        assert all(runs(pid) for pid in pids.values())
         parent.kill()
-    eventually(lambda: not any(alive(pid) for pid in pids.values()))
+    eventually(lambda: not any(runs(pid) for pid in pids.values()))
 
 
 def test_endpoints_are_published_while_it_runs(run, tmp_path):
@@ -176,7 +170,7 @@ def test_a_process_that_keeps_ending_at_the_start_is_reported_and_the_rest_stopp
     with pytest.raises(Unavailable, match=r"(?s)broken keeps ending; .*broken\.log:.*no port for me"):
         run((fake("fine", ready=note),), (fake("broken", "raise SystemExit('no port for me')", lambda _pid: False),))
     assert survivors
-    assert not any(alive(pid) for pid in survivors)
+    assert not any(runs(pid) for pid in survivors)
 
 
 def test_a_failing_step_stops_what_was_started(run):
@@ -187,7 +181,7 @@ def test_a_failing_step_stops_what_was_started(run):
 
     with pytest.raises(Unavailable, match="no topics today"):
         run((fake("a", ready=lambda pid: survivors.append(pid) or True),), fail)
-    assert not any(alive(pid) for pid in survivors)
+    assert not any(runs(pid) for pid in survivors)
 
 
 def test_a_start_can_be_cancelled(run):

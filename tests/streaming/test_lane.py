@@ -65,7 +65,7 @@ class World:
 
 
 async def eventually(condition):
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110  # it comes about in a thread
             await asyncio.sleep(0.01)
 

@@ -102,7 +102,7 @@ class Loop:
             assert time.monotonic() < give_up, f"in vain for {within_s} s: {what}\n{self._told()}"
             self.turn()
 
-    def until_told(self, order_id: str, kinds: set[ReportKind], within_s: float = 15) -> None:
+    def until_told(self, order_id: str, kinds: set[ReportKind], within_s: float = 60) -> None:
         """Go on until the gateway has made reports of all *kinds* about the order."""
         self.until(lambda: kinds <= {report.kind for report in self.reports(order_id)}, within_s, f"{kinds}")
 

@@ -295,7 +295,7 @@ class Rig:
     def kinds(self, order: str, partition: int = 0) -> list[ReportKind]:
         return [report.kind for report in self.of(order, partition)]
 
-    def expect(self, order: str, *kinds: ReportKind, partition: int = 0, within_s: float = 15) -> list[VenueReport]:
+    def expect(self, order: str, *kinds: ReportKind, partition: int = 0, within_s: float = 60) -> list[VenueReport]:
         """Wait until *order* has had reports of all *kinds*."""
 
         def there() -> bool:

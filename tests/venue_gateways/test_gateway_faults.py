@@ -217,7 +217,7 @@ def test_while_the_stream_is_down_the_history_tells_of_trades_and_ends(rig):
     fill = rig.expect("lost", ReportKind.FILL)[-1]
     assert fill.evidence is Evidence.POLL
     assert fill.fill_quantity == money.parse("0.001")
-    end = rig.expect("ended", ReportKind.CANCELED, within_s=20)[-1]
+    end = rig.expect("ended", ReportKind.CANCELED)[-1]
     assert (end.evidence, end.cumulative_quantity) == (Evidence.POLL, 0)
 
 
@@ -251,7 +251,7 @@ def test_while_the_venue_is_gone_placements_wait_for_their_deadline_and_the_rest
     assert report.reason == "DEADLINE_PASSED"
     assert rig.of("patient") == []
     rig.simulator.start()
-    rig.expect("patient", ACKNOWLEDGED, within_s=30)
+    rig.expect("patient", ACKNOWLEDGED)
     refused = rig.expect("kept", ReportKind.CANCEL_REJECTED)[-1]  # the venue has forgotten its orders
     assert refused.reason == "ORDER_NOT_FOUND"
     assert rig.order_id("mortal") not in rig.placed()

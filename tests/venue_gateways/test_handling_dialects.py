@@ -112,7 +112,7 @@ async def test_a_noted_cancel_is_answered_as_soon_as_the_stream_tells_of_the_end
     await asyncio.sleep(0.01)
     assert not doing.done()
     noting.facts.order(OrderSeen(ID, "BTC-USD", OrderState.CANCELED, 1, venue_order_id="77"), Evidence.STREAM)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await doing
     assert noting.kinds() == [(ReportKind.CANCELED, None)]
     assert noting.transport.paths() == ["DELETE order"]

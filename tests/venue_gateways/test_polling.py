@@ -354,14 +354,14 @@ async def test_trades_that_are_due_are_looked_for_once_for_all_of_them_and_nothi
     for _ in range(3):
         rig.poller.trades_due()
         await asyncio.sleep(0.01)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not rig.told:  # noqa: ASYNC110  # there is nothing to wait for but that
             await asyncio.sleep(0.01)
     await asyncio.sleep(0.05)
     assert [call for call in rig.transport.paths() if call != "GET order"] == ["GET myTrades"] * 2  # of each symbol
     assert rig.told[0][1].trade_id == "10"
     rig.poller.trades_due()  # and again, later
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while len(rig.transport.paths()) < 5:  # noqa: ASYNC110  # the same
             await asyncio.sleep(0.01)
     running.cancel()
@@ -388,7 +388,7 @@ async def test_what_was_unclear_has_open_orders_looked_at_too(rig, history, monk
     history.order(1)
     rig.poller.unclear()
     running = asyncio.create_task(rig.poller.run(lambda: True, lambda: False))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while "GET openOrders" not in rig.transport.paths():  # noqa: ASYNC110  # there is nothing to wait for but that
             await asyncio.sleep(0.01)
     running.cancel()

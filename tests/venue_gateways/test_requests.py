@@ -62,7 +62,7 @@ async def owned(settings, venue):
     owner = Owner()
     requests = Requests(settings, venue, owner)
     requests.start()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await owner.all_gained.wait()
     yield requests, owner
     await requests.stop(release=True)
@@ -72,7 +72,7 @@ async def owned(settings, venue):
 async def test_a_commit_that_the_broker_refuses_is_said_to_be_and_the_next_goes_through(owned):
     requests, owner = owned
     before = steady_us()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         with pytest.raises(CommitRefused):
             await requests.commit({PARTITIONS + 5: (0, "")})
         sent = await requests.commit({0: owner.progress[0].encode()})
@@ -81,7 +81,7 @@ async def test_a_commit_that_the_broker_refuses_is_said_to_be_and_the_next_goes_
 
 async def test_commits_are_made_in_the_order_in_which_they_were_asked_for(owned, settings, venue):
     requests, _owner = owned
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         sent = await asyncio.gather(*(requests.commit({1: (0, f"mark {number}")}) for number in range(20)))
     assert sent == sorted(sent)
     group = Consumer(kafka.consumer(settings, f"{topics.APPLICATION}-gateway-{venue}"))
@@ -96,7 +96,7 @@ async def test_records_come_while_commits_do(owned, settings, venue):
     for number in range(200):
         producer.produce(topics.venue_requests(venue).name, b"x", partition=number % PARTITIONS)
     producer.flush()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while sum(len(offsets) for offsets in owner.offsets.values()) < 200:
             await requests.commit({0: (0, "")})
     assert owner.offsets == {partition: list(range(50)) for partition in range(PARTITIONS)}

@@ -88,7 +88,7 @@ def await_marks(settings: Settings, topic: catalog.Topic) -> None:
         asked = admin.list_offsets(dict.fromkeys(places, OffsetSpec.latest()), isolation_level=level)
         return [answer.result(10).offset for answer in asked.values()]
 
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while ends(IsolationLevel.READ_COMMITTED) != ends(IsolationLevel.READ_UNCOMMITTED):
         assert time.monotonic() < deadline, "a transaction is still open"
         time.sleep(0.02)

@@ -198,9 +198,9 @@ async def test_what_the_stream_tells_of_trades_is_in_the_history(tmp_path):
         stream.wanted.set()
         listening = asyncio.create_task(stream.run())
         try:
-            await asyncio.wait_for(connected.wait(), 20)
+            await asyncio.wait_for(connected.wait(), 60)
             await desk.place(**TAKING)
-            await asyncio.wait_for(due.wait(), 20)
+            await asyncio.wait_for(due.wait(), 60)
         finally:
             listening.cancel()
             await asyncio.gather(listening, return_exceptions=True)

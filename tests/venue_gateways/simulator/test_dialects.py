@@ -194,7 +194,7 @@ async def test_what_befalls_a_stream_shows_in_its_numbers(playing, venue, plan, 
         numbers = []
         with contextlib.suppress(TimeoutError):
             while len(numbers) < len(offsets):
-                numbers += scene.client.numbers(json.loads(await asyncio.wait_for(stream.recv(), 20)))
+                numbers += scene.client.numbers(json.loads(await asyncio.wait_for(stream.recv(), 60)))
         first = min(numbers) if 0 in offsets else min(numbers) - 1
         assert [number - first for number in numbers] == offsets
 
@@ -269,7 +269,7 @@ async def test_a_session_beats_until_the_venue_has_had_enough_of_it(playing, mon
         monkeypatch.setattr(stream, "_PATIENCE_US", 100_000)
         async with websockets.connect(scene.client.stream_url) as silent:
             with pytest.raises(websockets.ConnectionClosedError):
-                await asyncio.wait_for(silent.recv(), 20)
+                await asyncio.wait_for(silent.recv(), 60)
         assert (await scene.http.get("/simulator/state")).json()["sessions"] == 0
 
 

@@ -127,7 +127,7 @@ async def test_there_is_one_websocket_api(serving):
 
 async def test_pings_are_answered(serving):
     async with serving(**STILL) as client, client.stream() as stream:
-        await asyncio.wait_for(await stream.socket.ping(), 20)
+        await asyncio.wait_for(await stream.socket.ping(), 60)
 
 
 async def test_too_many_connections_are_refused(serving):
