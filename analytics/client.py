@@ -4,15 +4,34 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import clickhouse_connect
+import msgspec
 from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError, OperationalError
 
 from analytics import account
 from runtime.settings import Settings, SettingsError
 
-__all__ = ["ClickHouseError", "DatabaseError", "OperationalError", "connect"]
+__all__ = ["ClickHouseError", "DatabaseError", "OperationalError", "connect", "reaching"]
 
 _CONNECT_TIMEOUT_S: Final = 5
 _ANSWER_TIMEOUT_S: Final = 10
+
+
+class _Here(msgspec.Struct, frozen=True):
+    """What is of use of ``var/endpoints.json``, which tells where the installation under ``var`` answers."""
+
+    clickhouse: str
+
+
+def reaching(settings: Settings) -> Settings:
+    """Settings that reach the ClickHouse that runs here, unless they name another. Raises SettingsError."""
+    file = settings.var / "endpoints.json"
+    if "clickhouse_url" in settings.model_fields_set or not file.exists():
+        return settings
+    try:
+        here = msgspec.json.decode(file.read_bytes(), type=_Here)
+    except msgspec.DecodeError as error:
+        raise SettingsError(f"{file} can't be read ({error}): is it of another version?") from error
+    return settings.model_copy(update={"clickhouse_url": here.clickhouse})
 
 
 def connect(settings: Settings, *, database: str | None = None, timeout_s: int = _ANSWER_TIMEOUT_S) -> Any:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from analytics import migrate
-from analytics.client import DatabaseError, OperationalError, connect
+from analytics.client import DatabaseError, OperationalError, connect, reaching
 from analytics.migrate import Migration
 from runtime.exits import CheckFailed, Exit
 from runtime.settings import Settings
@@ -71,7 +71,11 @@ _ADVICE: Final[Mapping[State, str]] = {
 
 
 def main(settings: Settings, *, as_json: bool) -> int:
-    """Show the database of the settings. Raises CheckFailed if a migration is not as it should be."""
+    """Show the database that runs here, unless the settings name another.
+
+    Raises CheckFailed if a migration is not as it should be, SettingsError, Unavailable.
+    """
+    settings = reaching(settings)
     try:
         client = connect(settings)
         found = look(client, settings.clickhouse_database)

@@ -199,7 +199,7 @@ EXECUTION: Final = Board(
     (
         StoredPanel(title="At a glance", file="execution/figures.sql", kind=Kind.FIGURES),
         StoredPanel(title="Fills", file="execution/fills.sql", kind=Kind.COLUMNS),
-        StoredPanel(title="Orders by state", file="execution/states.sql", kind=Kind.BARS, report_only=True),
+        StoredPanel(title="Orders by state", file="execution/states.sql", kind=Kind.BARS),
         StoredPanel(title="Refusals by reason", file="execution/refusals.sql", kind=Kind.BARS),
         StoredPanel(
             title="Slippage", file="execution/slippage.sql", kind=Kind.LINES, unit=Unit.BASIS_POINTS, report_only=True
@@ -210,9 +210,7 @@ EXECUTION: Final = Board(
         ),
         StoredPanel(title="Markouts", file="execution/markouts.sql", kind=Kind.TABLE, report_only=True),
         StoredPanel(title="By symbol", file="execution/symbols.sql", kind=Kind.TABLE),
-        StoredPanel(
-            title="Waiting for a venue's word", file="execution/unsettled.sql", kind=Kind.TABLE, report_only=True
-        ),
+        StoredPanel(title="Waiting for a venue's word", file="execution/unsettled.sql", kind=Kind.TABLE),
         LivePanel(
             title="Outcomes unknown",
             question="How many orders wait for proof of what became of them?",
@@ -250,7 +248,8 @@ MONEY: Final = Board(
         StoredPanel(title="Fees", file="money/fees.sql", kind=Kind.TABLE),
         StoredPanel(title="The ledger", file="money/ledger.sql", kind=Kind.TABLE),
         StoredPanel(title="At the venues", file="money/venues.sql", kind=Kind.TABLE),
-        StoredPanel(title="Venues and ledger", file="money/venue_moves.sql", kind=Kind.TABLE, report_only=True),
+        StoredPanel(title="Venues and ledger", file="money/venue_moves.sql", kind=Kind.TABLE),
+        StoredPanel(title="Result of trades", file="money/result.sql", kind=Kind.TABLE),
         StoredPanel(title="Profit", file="money/profit.sql", kind=Kind.TABLE, report_only=True),
         LivePanel(
             title="Imbalance of the ledger",

@@ -13,7 +13,7 @@ SELECT
     sum(m.difference) AS unexplained,
     argMax(m.observed_at, abs(m.difference)) AS most_of_it_by,
     max(m.observed_at) AS last_look
-FROM venue_balance_moves(since = now64(6, 'UTC') - INTERVAL 1 DAY, until = now64(6, 'UTC')) AS m
+FROM venue_balance_moves(since = now64(6, 'UTC') - INTERVAL 1 DAY, until = now64(6, 'UTC'), every_us = 1) AS m
 GROUP BY venue, account, asset
 HAVING abs(unexplained) > argMin(m.motion_before, m.observed_at) + argMax(m.motion_now, m.observed_at)
     + toDecimal256('0.00000001', 18)

@@ -5,11 +5,10 @@ import webbrowser
 from datetime import UTC, datetime
 from pathlib import Path
 
-import msgspec
 import typer
 
 from analytics.boards.boards import BOARDS
-from analytics.client import ClickHouseError, connect
+from analytics.client import ClickHouseError, connect, reaching
 from analytics.report import asking, audits, page
 from analytics.report.page import Report
 from runtime import telemetry
@@ -17,12 +16,6 @@ from runtime.exits import Exit, Unavailable
 from runtime.settings import Settings, SettingsError
 
 _ANSWER_WITHIN_S = 60
-
-
-class _Here(msgspec.Struct, frozen=True):
-    """What is of use of ``var/endpoints.json``, which tells where the installation under ``var`` answers."""
-
-    clickhouse: str
 
 
 def main(
@@ -40,7 +33,7 @@ def main(
     from_s, to_s = (None if at_us is None else at_us // 1_000_000 for at_us in (from_us, to_us))
     if from_s is not None and from_s >= (now_s if to_s is None else to_s):
         raise SettingsError("--from must be before --to, and before now")
-    report = _report(_reaching(settings), from_s, to_s, now_s)
+    report = _report(reaching(settings), from_s, to_s, now_s)
     file = out or settings.var / "report" / "index.html"
     telemetry.write_atomically(file, page.render(report).encode())
     every = [answer for _, panels in report.boards for answer in panels]
@@ -51,18 +44,6 @@ def main(
     if show:
         webbrowser.open(file.resolve().as_uri())
     return Exit.CHECK_FAILED if unanswered else Exit.OK
-
-
-def _reaching(settings: Settings) -> Settings:
-    """Settings that reach the ClickHouse that runs here, unless they name another. Raises SettingsError."""
-    file = settings.var / "endpoints.json"
-    if "clickhouse_url" in settings.model_fields_set or not file.exists():
-        return settings
-    try:
-        here = msgspec.json.decode(file.read_bytes(), type=_Here)
-    except msgspec.DecodeError as error:
-        raise SettingsError(f"{file} can't be read ({error}): is it of another version?") from error
-    return settings.model_copy(update={"clickhouse_url": here.clickhouse})
 
 
 def _report(settings: Settings, from_s: int | None, to_s: int | None, now_s: int) -> Report:

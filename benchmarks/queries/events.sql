@@ -122,7 +122,7 @@ FROM invented_events(
     first = {first:UInt64}, count = {count:UInt64}, start_us = {start_us:Int64}, step_ns = {step_ns:Int64})
 WHERE step > 1;
 
--- What is reserved stays reserved but for what is traded, so that two postings and four a fill are enough.
+-- What is reserved stays reserved but for what is traded, so that two postings and five a fill are enough.
 INSERT INTO ledger_entries
 (
     user_id, source_topic, source_partition, source_offset, occurred_at, kind, reference, line, owner, account, asset,
@@ -151,8 +151,9 @@ FROM
             [
                 (toUInt32(0), owner, 'AVAILABLE', base, got),
                 (toUInt32(1), concat('clearing:', venue), 'AVAILABLE', base, -got),
-                (toUInt32(2), owner, 'AVAILABLE', 'USD', paid),
-                (toUInt32(3), concat('clearing:', venue), 'AVAILABLE', 'USD', -paid)
+                (toUInt32(2), owner, 'AVAILABLE', 'USD', paid - fill_fee),
+                (toUInt32(3), concat('clearing:', venue), 'AVAILABLE', 'USD', -paid),
+                (toUInt32(4), concat('fees:', venue), 'AVAILABLE', 'USD', fill_fee)
             ])) AS posting
     FROM invented_events(
         first = {first:UInt64}, count = {count:UInt64}, start_us = {start_us:Int64}, step_ns = {step_ns:Int64})
@@ -179,4 +180,25 @@ FROM
     FROM invented_orders(
         first = {first:UInt64}, count = {count:UInt64}, start_us = {start_us:Int64}, step_ns = {step_ns:Int64})
     WHERE n % 9 = 0
+);
+
+-- A look at each account's balances about once a minute; what they show has nothing to do with what is booked.
+INSERT INTO venue_balances
+(
+    venue, account, asset, free, locked, observed_at, _topic, _partition, _offset, _timestamp, _ingested_at
+)
+SELECT
+    looked_at.1, 'main', looked_at.2, 1000000, quantity, fromUnixTimestamp64Micro(us, 'UTC'), 'venue-balances', 0,
+    12 * n + looked_at.3, fromUnixTimestamp64Milli(intDiv(us, 1000), 'UTC'),
+    fromUnixTimestamp64Micro(us + 1200000, 'UTC')
+FROM
+(
+    SELECT
+        *,
+        arrayJoin(arrayMap(
+            i -> (['binance', 'coinbase', 'kraken'][1 + i % 3], ['USD', 'BTC', 'ETH', 'SOL'][1 + intDiv(i, 3)], i),
+            range(12))) AS looked_at
+    FROM invented_orders(
+        first = {first:UInt64}, count = {count:UInt64}, start_us = {start_us:Int64}, step_ns = {step_ns:Int64})
+    WHERE n % 83 = 0
 );

@@ -99,7 +99,7 @@ def rolled_up(writing: Writing) -> dict[str, Any]:
     sums = {"order_events_1m": "events", "fills_1m": "fills", "pipeline_latency_1m": "events"}
     sums |= {"ledger_totals": "postings", "venue_latency_1m": "calls"}
     found = {table: writing.value(f"SELECT sum({column}) FROM {table}") for table, column in sums.items()}
-    return found | {table: writing.value(f"SELECT count() FROM {table}") for table in ("orders_latest", "fills_booked")}
+    return found | {table: writing.value(f"SELECT count() FROM {table}") for table in ("order_states", "fills_booked")}
 
 
 def test_dead_letters_and_rows_of_one_batch_are_each_stored_once(writing):

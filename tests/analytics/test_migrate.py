@@ -11,7 +11,7 @@ from analytics import status
 from analytics.migrate import Migration, MigrationError, StatementError, for_cluster, load, migrate, ordered, pending
 from runtime.exits import CheckFailed, Unavailable
 from runtime.process import free_port
-from runtime.settings import Settings
+from runtime.settings import Settings, SettingsError
 from tests.analytics.stage import Service, unique_database
 
 
@@ -208,7 +208,20 @@ def test_status_shows_versions_of_views_and_sizes_of_tables(settings, client, da
     assert (transfers["engine"], transfers["rows"], transfers["parts"]) == ("ReplacingMergeTree", 2, 1)
     assert transfers["bytes"] > 0
     assert status.main(settings, as_json=False) == 0
-    assert "orders_latest_mv_v1" in capsys.readouterr().out
+    assert "order_states_mv_v1" in capsys.readouterr().out
+
+
+def test_status_finds_what_runs_here_without_any_setting(settings, client, database, tmp_path, capsys):
+    migrate(client, database)
+    own = {name: getattr(settings, name) for name in settings.model_fields_set - {"clickhouse_url"}}
+    here = Settings(**own | {"var": tmp_path})
+    (tmp_path / "endpoints.json").write_text(json.dumps({"clickhouse": settings.clickhouse_url, "metrics": {}}))
+    capsys.readouterr()
+    assert status.main(here, as_json=True) == 0
+    assert json.loads(capsys.readouterr().out)["database"] == database
+    (tmp_path / "endpoints.json").write_text("{}")
+    with pytest.raises(SettingsError, match=r"endpoints\.json"):
+        status.main(here, as_json=True)
 
 
 def test_status_is_for_those_who_may_only_read_too(service, client, database):

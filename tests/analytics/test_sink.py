@@ -35,7 +35,7 @@ from schemas import codec
 from tests.analytics.stage import PARTITIONS, Service, Stage, eventually, unique_database
 from tests.schemas import samples
 
-TABLES_OF_SUMS = ("order_events", "ledger_entries", "ledger_totals", "order_events_1m", "orders_latest")
+TABLES_OF_SUMS = ("order_events", "ledger_entries", "ledger_totals", "order_events_1m", "order_states")
 NOW = int(time.time() * 1_000_000)  # rows of long ago are dropped by their tables' TTL
 
 

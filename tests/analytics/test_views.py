@@ -1,5 +1,6 @@
 """What the views say, against a calculation that knows nothing of SQL; also when everything is stored again."""
 
+import datetime as dt
 import math
 import random
 import time
@@ -15,7 +16,8 @@ import pytest
 from analytics.mapping import Record
 from analytics.migrate import migrate
 from analytics.rows import Mapper
-from domain.messages import Account, Message, Posting, ReportKind
+from domain.messages import Account, EntryKind, JournalEntry, Message, Posting, ReportKind
+from domain.observations import VenueBalance
 from schemas import codec
 from tests.analytics.stage import Service, unique_database
 from tests.analytics.story import Story
@@ -25,6 +27,8 @@ AUDITS = sorted(
     file.name for file in resources.files("analytics").joinpath("queries").iterdir() if file.name.startswith("audit_")
 )
 PER_BATCH = 300
+ONE = 10**18
+MINUTE_US = 60_000_000
 
 
 class Base:
@@ -341,3 +345,46 @@ def test_a_lost_event_is_a_gap_wherever_it_was(base, lost):
     base.store("order-events", story.events)
     found = [row["order_id"] for row in base.ask("audit_sequence_gaps.sql")]
     assert found == ([] if lost == -1 else [name])  # what was never the last can't be missed by counting
+
+
+def test_an_asset_that_a_look_at_a_venue_does_not_name_was_not_there(base):
+    """Three looks a minute apart, ten units a name; of what no look names nothing came, whatever was booked."""
+    began = 1_767_225_600_000_000
+    looks = [began, began + MINUTE_US, began + 2 * MINUTE_US]
+    named = [("BTC", "USD"), ("USD",), ("BTC",)]
+    base.store(
+        "venue-balances",
+        [
+            VenueBalance("simulated", "", asset, 7 * ONE, 3 * ONE, at)
+            for at, assets in zip(looks, named, strict=True)
+            for asset in assets
+        ],
+    )
+    booked = [("ETH", looks[1] - 10_000_000), ("SOL", looks[0] - MINUTE_US), ("BTC", looks[1] + 10_000_000)]
+    base.store("ledger-entries", [settled(asset, at) for asset, at in booked])
+    period = f"since = '{instant(began)}', until = '{instant(looks[2] + 1)}', every_us = 1"
+    columns = "asset, total, venue_moved, ledger_moved, difference, motion_before, motion_now"
+    found = base.rows(f"SELECT {columns} FROM venue_balance_moves({period}) ORDER BY asset, observed_at")
+    assert found == [
+        ("BTC", 0, -10, 0, -10, 0, 2),
+        ("BTC", 10, 10, 2, 8, 2, 0),
+        ("ETH", 0, 0, 2, -2, 0, 2),
+        ("ETH", 0, 0, 0, 0, 2, 0),
+        ("USD", 10, 0, 0, 0, 0, 0),
+        ("USD", 0, -10, 0, -10, 0, 0),
+    ]
+
+
+def settled(asset: str, at_us: int) -> JournalEntry:
+    """Two units of *asset* come in at the venue."""
+    postings = (
+        Posting("clearing:simulated", Account.AVAILABLE, asset, -2 * ONE),
+        Posting("user:ada", Account.AVAILABLE, asset, 2 * ONE),
+    )
+    return JournalEntry("ada", "venue-reports", 0, 1, 0, at_us, EntryKind.SETTLE, f"trade of {asset}", postings)
+
+
+def instant(us: int) -> str:
+    """Microseconds since the epoch as ClickHouse reads them."""
+    then = dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(microseconds=us)
+    return then.replace(tzinfo=None).isoformat(" ", "microseconds")

@@ -5,7 +5,19 @@ from collections import defaultdict, deque
 from fractions import Fraction
 from typing import Final
 
-from tests.analytics.questions.by_hand import Fill, Row, decimal, fills, groups, postings, ratio, within
+from tests.analytics.questions.by_hand import (
+    ONE,
+    Fill,
+    Quotes,
+    Row,
+    decimal,
+    fills,
+    groups,
+    half_away,
+    postings,
+    ratio,
+    within,
+)
 from tests.analytics.questions.season import Season
 
 NOTHING: Final = Fraction(0)
@@ -144,8 +156,33 @@ def realised_pnl(season: Season, period: tuple[int, int]) -> list[Row]:
 # ── venues ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def venue_moves(season: Season, period: tuple[int, int]) -> list[Row]:
-    """From each look at a venue to the next: what moved there, and what the ledger says did."""
+def results(season: Season, instant: int) -> list[Row]:
+    """What all trades brought, with what they left valued at the middle of the last quote within an hour."""
+    rows, quotes = [], Quotes(season)
+    for (venue, symbol), group in groups(fills(season), lambda fill: fill.market):
+        left, paid = sum(fill.moved[0] for fill in group), sum(fill.moved[1] for fill in group)
+        price = quotes.middle((venue, symbol), instant, 3_600)
+        worth = None if price is None else half_away(left * price / ONE)
+        rows.append(
+            {
+                "venue": venue,
+                "symbol": symbol,
+                "bought": decimal(sum(fill.quantity for fill in group if fill.sign > 0)),
+                "sold": decimal(sum(fill.quantity for fill in group if fill.sign < 0)),
+                "left": decimal(left),
+                "earned": decimal(-paid),
+                "left_is_worth": decimal(worth),
+                "result": None if worth is None else decimal(worth - paid),
+            }
+        )
+    return rows
+
+
+def venue_moves(season: Season, period: tuple[int, int], every_us: int = 1) -> list[Row]:
+    """From each look at a venue to the next: what moved there, and what the ledger says did.
+
+    Of the looks within a stretch of *every_us* the last one counts.
+    """
     seen: dict[tuple[str, str, str], list[tuple[int, int]]] = defaultdict(list)
     for record in season.of("venue-balances"):
         balance = record.message
@@ -158,7 +195,8 @@ def venue_moves(season: Season, period: tuple[int, int]) -> list[Row]:
         if kind in ("clearing", "fees"):
             booked[venue, posting.asset].append((entry.occurred_at, -posting.amount))
     rows = []
-    for (venue, account, asset), looks in sorted(seen.items()):
+    for (venue, account, asset), all_looks in sorted(seen.items()):
+        looks = list({at // every_us: (at, total) for at, total in all_looks}.values())
         for (earlier, total_before), (later, total) in itertools.pairwise(looks):
             moved = sum(amount for at, amount in booked[venue, asset] if earlier < at <= later)
             rows.append(
@@ -178,9 +216,5 @@ def venue_moves(season: Season, period: tuple[int, int]) -> list[Row]:
 
 
 def _volume(moves: list[tuple[int, int]], look: int) -> int:
-    """All that was booked within ten seconds of *look*, in and out; what was booked at one instant counts net."""
-    near: dict[int, int] = defaultdict(int)
-    for at, amount in moves:
-        if look - 10_000_000 <= at <= look + 10_000_000:
-            near[at] += amount
-    return sum(map(abs, near.values()))
+    """All that was booked within ten seconds of *look*, in and out."""
+    return sum(abs(amount) for at, amount in moves if look - 10_000_000 <= at <= look + 10_000_000)

@@ -6,13 +6,15 @@ times: once everything is stored, once it is stored again in other batches, and 
 
 import datetime as dt
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
 import pytest
 
+from analytics.boards.boards import BOARDS
+from analytics.boards.macros import Span, expanded
 from analytics.migrate import load
 from tests.analytics.questions import by_hand, money_by_hand
 from tests.analytics.questions.by_hand import Row
@@ -31,7 +33,13 @@ AUDITS: Final = (
     *("audit_fills_against_ledger.sql", "audit_fills_reported.sql", "audit_sequence_gaps.sql"),
     *("audit_venue_balances.sql", "audit_zero_sum.sql"),
 )
-MOVES: Final = "SELECT * FROM venue_balance_moves(since = {since:String}, until = {until:String}) ORDER BY ALL"
+MOVES: Final = (
+    "SELECT * FROM venue_balance_moves(since = {since:String}, until = {until:String}, every_us = {every_us:UInt64}) "
+    "ORDER BY ALL"
+)
+#: Panels that read rows, and one that reads a roll-up: that counts twice what has come under two tokens.
+PANELS_OF_ROWS: Final = ("execution/states.sql", "execution/unsettled.sql", "money/venue_moves.sql")
+PANEL_OF_ROLLUP: Final = "money/result.sql"
 STATES: Final = ("stored once", "stored twice", "merged")
 
 
@@ -66,12 +74,12 @@ def asked(service: Service) -> Iterator[Asked]:
     )
     rollups = database.ask("audit_rollups.sql")
     instant = by_hand.fills(season)[150].event.occurred_at
-    answers = {STATES[0]: _all_answers(database, period, instant)}
+    answers = {STATES[0]: _all_answers(database, season, period, instant)}
     database.stop_merging()
     database.store(season.logs, per_batch=330)
-    answers[STATES[1]] = _all_answers(database, period, instant)
+    answers[STATES[1]] = _all_answers(database, season, period, instant)
     database.merge()
-    answers[STATES[2]] = _all_answers(database, period, instant)
+    answers[STATES[2]] = _all_answers(database, season, period, instant)
     stored_at_us = {(row["_partition"], row["_offset"]): row["us"] for row in stored_at}
     yield Asked(season, period, instant, stored_at_us, answers, rollups, database)
     client.close()
@@ -91,12 +99,20 @@ def _store_in_two_steps(database: Database, season: Season) -> None:
     database.store(season.logs | late, per_batch=200)
 
 
-def _all_answers(database: Database, period: tuple[int, int], instant: int) -> dict[str, list[Row]]:
+def _all_answers(database: Database, season: Season, period: tuple[int, int], instant: int) -> dict[str, list[Row]]:
     bounds = {"since": moment(period[0]), "until": moment(period[1])}
     answers = {file: database.ask(file, **bounds, quote_age_s_max=QUOTE_AGE_S_MAX) for file in OF_PERIOD}
     answers |= {file: database.ask(file, instant=moment(instant)) for file in OF_INSTANT}
     answers |= {file: database.ask(file) for file in (*OF_NOW, *AUDITS)}
-    return answers | {"moves": database.rows(MOVES, **bounds)}
+    panels = {panel.file: panel.statement for board in BOARDS for panel in board.stored}
+    asked = (*PANELS_OF_ROWS, PANEL_OF_ROLLUP)
+    answers |= {file: database.rows(expanded(panels[file], whole(season))) for file in asked}
+    return answers | {"moves": database.rows(MOVES, **bounds, every_us=1)}
+
+
+def whole(season: Season) -> Span:
+    """What a board shows that is looked at for all of the season."""
+    return Span(season.began_at_us // 10**6 - 60, season.ended_at_us // 10**6 + 120)
 
 
 def moment(us: int) -> str:
@@ -241,6 +257,14 @@ def test_what_moves_at_venues_is_what_the_ledger_says(asked):
     assert_same(asked.answer("moves"), money_by_hand.venue_moves(asked.season, asked.period))
 
 
+def test_of_looks_within_a_stretch_of_time_the_last_one_counts(asked):
+    bounds = {"since": moment(asked.period[0]), "until": moment(asked.period[1])}
+    every_us = 150_000_000  # two or three looks
+    expected = money_by_hand.venue_moves(asked.season, asked.period, every_us)
+    assert_same(asked.database.rows(MOVES, **bounds, every_us=every_us), expected)
+    assert 2 * len(expected) < len(money_by_hand.venue_moves(asked.season, asked.period))
+
+
 def test_what_is_taken_from_a_venue_is_found(asked):
     (found,) = asked.answer("audit_venue_balances.sql")
     assert (found["venue"], found["asset"], found["unexplained"]) == ("simulated", "BTC", by_hand.decimal(-TAKEN))
@@ -270,11 +294,39 @@ def test_unsettled_orders_show_what_is_still_reserved(asked):
     assert {row["exposure_asset"] for row in expected.values()} >= {"BTC", "USD"}
 
 
+# ── panels ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_panel_counts_orders_by_state(asked):
+    expected = Counter(str(order.last.status) for order in by_hand.orders(asked.season))
+    assert {row["name"]: row["value"] for row in asked.answer("execution/states.sql")} == expected
+
+
+def test_a_panel_shows_the_orders_that_have_waited_longest_and_what_is_at_stake(asked):
+    orders = {order.name: order for order in by_hand.orders(asked.season)}
+    waiting = by_hand.unsettled(asked.season)
+    longest = sorted(waiting, key=lambda name: (orders[name].last.occurred_at, name[1]))[:20]
+    assert [
+        (row["order_id"], row["status"], row["quantity_open"], row["exposure"], row["asset"])
+        for row in asked.answer("execution/unsettled.sql")
+    ] == [
+        (name[1], *(waiting[name][key] for key in ("status", "leaves_quantity", "exposure", "exposure_asset")))
+        for name in longest
+    ]
+    assert len(longest) > 3
+
+
+def test_a_panel_values_what_trades_left_at_the_last_price(asked):
+    expected = money_by_hand.results(asked.season, whole(asked.season).to_s * 10**6)
+    assert_same(asked.answer(PANEL_OF_ROLLUP), expected)
+    assert {row["result"] is None for row in expected} == {True, False}
+
+
 # ── whatever was stored twice ───────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("state", STATES[1:])
-@pytest.mark.parametrize("question", [*OF_PERIOD, *OF_INSTANT, *OF_NOW, *AUDITS, "moves"])
+@pytest.mark.parametrize("question", [*OF_PERIOD, *OF_INSTANT, *OF_NOW, *AUDITS, *PANELS_OF_ROWS, "moves"])
 def test_no_answer_depends_on_repetitions_or_merges(asked, question, state):
     def timeless(rows: list[Row]) -> list[dict[str, Any]]:
         return [{name: value for name, value in row.items() if name != "age_s"} for row in rows]
