@@ -26,7 +26,7 @@ CREATE TABLE IF NOT EXISTS order_states
 )
 ENGINE = AggregatingMergeTree
 ORDER BY (user_id, order_id)
-SETTINGS non_replicated_deduplication_window = 10000, index_granularity = 1024
+SETTINGS non_replicated_deduplication_window = 10000, index_granularity = 256
 COMMENT 'Grain: one row an order, after merges; read it through orders_current.';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS order_states_mv_v1 TO order_states AS

@@ -50,19 +50,29 @@ FROM
         GROUP BY venue, operation, minute
     )
     UNION ALL
-    SELECT 'fills_booked', concat(venue, ' ', symbol, ' ', trade_id), toString(raw), toString(rolled)
+    SELECT 'fills_booked', concat(venue, ' ', symbol, ' ', toString(minute)), toString(raw), toString(rolled)
     FROM
     (
-        SELECT venue, symbol, trade_id, sumIf(value, source = 'raw') AS raw, sumIf(value, source = 'rollup') AS rolled
+        SELECT
+            venue,
+            symbol,
+            minute,
+            (countIf(source = 'raw'), sumIf(value, source = 'raw')) AS raw,
+            (countIf(source = 'rollup'), sumIf(value, source = 'rollup')) AS rolled
         FROM
         (
-            SELECT venue, symbol, trade_id, toDecimal256(assumeNotNull(fill_quantity), 18) AS value, 'raw' AS source
+            SELECT
+                venue,
+                symbol,
+                toStartOfMinute(occurred_at) AS minute,
+                toDecimal256(assumeNotNull(fill_quantity), 18) AS value,
+                'raw' AS source
             FROM order_events FINAL
             WHERE kind = 'ORDER_FILLED'
             UNION ALL
-            SELECT venue, symbol, trade_id, toDecimal256(quantity, 18), 'rollup' FROM fills
+            SELECT venue, symbol, toStartOfMinute(occurred_at), toDecimal256(quantity, 18), 'rollup' FROM fills
         )
-        GROUP BY venue, symbol, trade_id
+        GROUP BY venue, symbol, minute
     )
     UNION ALL
     SELECT 'fills_1m', concat(venue, ' ', symbol, ' ', fee_asset, ' ', toString(minute)), toString(raw), toString(rolled)
