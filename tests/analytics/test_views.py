@@ -13,6 +13,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from analytics.boards.boards import BOARDS
+from analytics.boards.macros import Span, expanded
 from analytics.mapping import Record
 from analytics.migrate import migrate
 from analytics.rows import Mapper
@@ -190,6 +192,12 @@ def test_views_are_right_even_if_everything_is_stored_twice(base, told):
         base.merge()
 
 
+def test_a_fill_that_is_missing_in_the_copy_is_found(base, told):
+    (trade,) = base.rows("SELECT max(trade_id) FROM fills_booked")[0]
+    base.client.command(f"DELETE FROM fills_booked WHERE trade_id = '{trade}'")
+    assert {row["rollup"] for row in base.ask("audit_rollups.sql")} == {"fills_1m", "fills_booked"}
+
+
 def test_duplicates_are_found_until_merges_remove_them(base, told):
     base.store_again(other_tokens=True)
     found = base.ask("audit_duplicates.sql")
@@ -276,6 +284,33 @@ def test_unsettled_orders_are_those_that_stay_too_long(base, told):
     assert [row["order_id"] for row in base.ask("unsettled_orders.sql")] == ["stuck"]
 
 
+def test_of_many_that_wait_a_panel_shows_the_longest_waiting(base, told):
+    """Twenty of twenty-one, the youngest of which comes first by its name."""
+    first = next(e for e in told.events if e.kind == "ORDER_ACCEPTED")
+    waiting = [
+        msgspec.structs.replace(first, order_id=f"stuck-{99 - n}", occurred_at=first.occurred_at - (100 - n) * 10**9)
+        for n in range(21)
+    ]
+    base.store("order-events", waiting)
+    (panel,) = (each for board in BOARDS for each in board.stored if each.file == "execution/unsettled.sql")
+    span = Span(first.occurred_at // 10**6 - 60, first.occurred_at // 10**6)
+    found = [row["order_id"] for row in base.client.query(expanded(panel.statement, span)).named_results()]
+    assert found == [event.order_id for event in waiting[:20]]
+
+
+def test_what_is_reserved_is_in_the_view_until_it_is_released(base, told):
+    reserved: dict[tuple[str, str, str], int] = defaultdict(int)
+    for entry in told.entries:
+        for posting in entry.postings:
+            if posting.account is Account.RESERVED:
+                reserved[posting.owner, entry.order_id or "", posting.asset] += posting.amount
+    found = base.rows("SELECT owner, order_id, asset, reserved FROM reservations")
+    assert {(*name,): amount for *name, amount in found} == {
+        name: decimal(amount) for name, amount in reserved.items() if amount
+    }
+    assert 0 < len(found) < len(reserved)
+
+
 # ── audits ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -306,6 +341,17 @@ def test_a_missing_booking_a_second_one_and_a_wrong_one_are_found(base):
     assert base.ask("audit_zero_sum.sql") == []
     assert {row["trade_id"] for row in base.ask("audit_fills_reported.sql")} == {alone.reference}
     assert len(base.ask("audit_sequence_gaps.sql")) >= 1
+
+
+def test_a_fill_that_was_told_and_booked_twice_is_found(base):
+    story = Story(seed=3, orders=60)
+    booked = next(entry for entry in story.entries if entry.kind == "SETTLE")
+    story.entries.append(booked)
+    story.events += [event for event in story.events if event.trade_id == booked.reference]
+    for topic, messages in story.records().items():
+        base.store(topic, messages)
+    (found,) = base.ask("audit_fills_against_ledger.sql")
+    assert (found["trade_id"], found["events"], found["entries"]) == (booked.reference, 2, 2)
 
 
 @pytest.mark.parametrize("what", ["quantity", "cost", "fee"])
