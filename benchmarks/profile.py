@@ -163,7 +163,10 @@ def _threads(pid: int) -> dict[str, float]:
     """CPU seconds of the process by thread name; the first thread is called ``main``."""
     seconds: dict[str, float] = defaultdict(float)
     for task in Path(f"/proc/{pid}/task").iterdir():
-        name, _, fields = (task / "stat").read_text().partition("(")[2].rpartition(")")
+        try:
+            name, _, fields = (task / "stat").read_text().partition("(")[2].rpartition(")")
+        except (FileNotFoundError, ProcessLookupError):  # it has just ended
+            continue
         user, system = fields.split()[11:13]
         called = _MAIN if task.name == str(pid) else name
         seconds[called] += (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")

@@ -77,6 +77,14 @@ def finish(process: Child, *, within_s: float) -> int:
         return process.wait()
 
 
+def children(pid: int) -> list[int]:
+    """The processes that *pid* has started and that live; none of one that has ended. Linux only."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it ends while we look
+        tasks = [(task / "children").read_text() for task in Path(f"/proc/{pid}/task").iterdir()]
+        return [int(child) for task in tasks for child in task.split()]
+    return []
+
+
 def free_port() -> int:
     """A TCP port of the loopback interface that nobody listens on right now."""
     return free_ports(1)[0]

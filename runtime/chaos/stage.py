@@ -10,12 +10,12 @@ import threading
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Final
 
 import msgspec
 import structlog
 
+from runtime import process
 from runtime.chaos.proxy import Proxy
 from runtime.chaos.recovery import Recoveries
 from runtime.supervisor import Supervisor
@@ -186,8 +186,6 @@ def exits_within(pid: int, within_s: float) -> float | None:
 
 def _java(wrapper: int) -> int:
     """The broker itself: the child of the process that looks after it."""
-    with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it is ending itself
-        for task in Path(f"/proc/{wrapper}/task").iterdir():
-            if children := (task / "children").read_text().split():
-                return int(children[0])
+    if started := process.children(wrapper):
+        return started[0]
     raise Absent(f"the broker's process {wrapper} has no child")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from runtime import process
 from runtime.supervisor import Supervisor
 
 ASK_WITHIN_S: Final = 2.0
@@ -16,15 +17,10 @@ def resident_mib(pid: int) -> float:
     """Memory of *pid* and its children that is in RAM now, in MiB; 0 of one that has ended. Linux only."""
     try:
         status = Path(f"/proc/{pid}/status").read_text()
-        children = [
-            int(child)
-            for task in Path(f"/proc/{pid}/task").iterdir()
-            for child in (task / "children").read_text().split()
-        ]
     except (FileNotFoundError, ProcessLookupError):
         return 0.0
     own_kib = next((int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS:")), 0)
-    return own_kib / 1_024 + sum(map(resident_mib, children))
+    return own_kib / 1_024 + sum(map(resident_mib, process.children(pid)))
 
 
 def memory_mib(running: Supervisor) -> dict[str, float]:

@@ -192,7 +192,8 @@ def test_views_are_right_even_if_everything_is_stored_twice(base, told):
         base.merge()
 
 
-def test_a_fill_that_is_missing_in_the_copy_is_found(base, told):
+@pytest.mark.usefixtures("told")
+def test_a_fill_that_is_missing_in_the_copy_is_found(base):
     (trade,) = base.rows("SELECT max(trade_id) FROM fills_booked")[0]
     base.client.command(f"DELETE FROM fills_booked WHERE trade_id = '{trade}'")
     assert {row["rollup"] for row in base.ask("audit_rollups.sql")} == {"fills_1m", "fills_booked"}

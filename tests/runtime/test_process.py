@@ -55,6 +55,19 @@ def test_a_child_outlives_the_thread_that_asked_for_it():
     assert process.stop(children[0], grace_s=5) == -signal.SIGTERM
 
 
+def test_children_are_those_that_live():
+    parent = process.spawn(python("import subprocess, time; subprocess.Popen(['sleep', '60']); time.sleep(60)"))
+    deadline = time.monotonic() + 20
+    while not (found := process.children(parent.pid)) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    (child,) = found
+    assert child != parent.pid
+    assert runs(child)
+    os.kill(child, signal.SIGKILL)
+    process.stop(parent, grace_s=5)
+    assert process.children(parent.pid) == []
+
+
 @pytest.mark.parametrize("ending", ["os.kill(os.getpid(), 9)", "os._exit(3)"])
 def test_a_child_dies_with_its_parent_however_that_ends(ending, tmp_path):
     script = (
