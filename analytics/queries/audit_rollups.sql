@@ -1,5 +1,8 @@
 -- Do the roll-ups say what the raw tables say? No rows when all is well. (Rows that their TTL has dropped on one side
 -- only show up here.)
+--
+-- Copied fills are compared by the minute: how many, their quantity, and the sum of hashes of trade and quantity, so that
+-- two that are wrong don't make up for each other.
 SELECT *
 FROM
 (
@@ -57,8 +60,8 @@ FROM
             venue,
             symbol,
             minute,
-            (countIf(source = 'raw'), sumIf(value, source = 'raw')) AS raw,
-            (countIf(source = 'rollup'), sumIf(value, source = 'rollup')) AS rolled
+            (countIf(source = 'raw'), sumIf(value, source = 'raw'), sumIf(print, source = 'raw')) AS raw,
+            (countIf(source = 'rollup'), sumIf(value, source = 'rollup'), sumIf(print, source = 'rollup')) AS rolled
         FROM
         (
             SELECT
@@ -66,11 +69,19 @@ FROM
                 symbol,
                 toStartOfMinute(occurred_at) AS minute,
                 toDecimal256(assumeNotNull(fill_quantity), 18) AS value,
+                cityHash64(trade_id, value) AS print,
                 'raw' AS source
             FROM order_events FINAL
             WHERE kind = 'ORDER_FILLED'
             UNION ALL
-            SELECT venue, symbol, toStartOfMinute(occurred_at), toDecimal256(quantity, 18), 'rollup' FROM fills
+            SELECT
+                venue,
+                symbol,
+                toStartOfMinute(occurred_at),
+                toDecimal256(quantity, 18) AS value,
+                cityHash64(trade_id, value),
+                'rollup'
+            FROM fills
         )
         GROUP BY venue, symbol, minute
     )

@@ -1,5 +1,6 @@
 """What the tests of analytics play on: a ClickHouse service, a sink that can be killed, and a log to fill."""
 
+import datetime as dt
 import os
 import signal
 import sys
@@ -30,6 +31,12 @@ TOPICS = (
 )
 PARTITIONS = 3
 PLACES = [TopicPartition(topic, number) for topic in TOPICS for number in range(PARTITIONS)]
+
+
+def moment(us: int) -> str:
+    """Microseconds since the epoch as ClickHouse reads them."""
+    instant = dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(microseconds=us)
+    return instant.replace(tzinfo=None).isoformat(" ", "microseconds")
 
 
 def unique_database() -> str:

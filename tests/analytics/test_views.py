@@ -1,6 +1,5 @@
 """What the views say, against a calculation that knows nothing of SQL; also when everything is stored again."""
 
-import datetime as dt
 import math
 import random
 import time
@@ -21,7 +20,7 @@ from analytics.rows import Mapper
 from domain.messages import Account, EntryKind, JournalEntry, Message, Posting, ReportKind
 from domain.observations import VenueBalance
 from schemas import codec
-from tests.analytics.stage import Service, unique_database
+from tests.analytics.stage import Service, moment, unique_database
 from tests.analytics.story import Story
 from tests.schemas import samples
 
@@ -197,6 +196,14 @@ def test_a_fill_that_is_missing_in_the_copy_is_found(base):
     (trade,) = base.rows("SELECT max(trade_id) FROM fills_booked")[0]
     base.client.command(f"DELETE FROM fills_booked WHERE trade_id = '{trade}'")
     assert {row["rollup"] for row in base.ask("audit_rollups.sql")} == {"fills_1m", "fills_booked"}
+
+
+@pytest.mark.usefixtures("told")
+def test_a_copied_fill_that_belongs_to_another_trade_is_found(base):
+    (trade,) = base.rows("SELECT max(trade_id) FROM fills_booked")[0]
+    change = f"ALTER TABLE fills_booked UPDATE trade_id = 'another' WHERE trade_id = '{trade}'"
+    base.client.command(change, settings={"mutations_sync": 1})
+    assert {row["rollup"] for row in base.ask("audit_rollups.sql")} == {"fills_booked"}
 
 
 def test_duplicates_are_found_until_merges_remove_them(base, told):
@@ -409,7 +416,7 @@ def test_an_asset_that_a_look_at_a_venue_does_not_name_was_not_there(base):
     )
     booked = [("ETH", looks[1] - 10_000_000), ("SOL", looks[0] - MINUTE_US), ("BTC", looks[1] + 10_000_000)]
     base.store("ledger-entries", [settled(asset, at) for asset, at in booked])
-    period = f"since = '{instant(began)}', until = '{instant(looks[2] + 1)}', every_us = 1"
+    period = f"since = '{moment(began)}', until = '{moment(looks[2] + 1)}', every_us = 1"
     columns = "asset, total, venue_moved, ledger_moved, difference, motion_before, motion_now"
     found = base.rows(f"SELECT {columns} FROM venue_balance_moves({period}) ORDER BY asset, observed_at")
     assert found == [
@@ -429,9 +436,3 @@ def settled(asset: str, at_us: int) -> JournalEntry:
         Posting("user:ada", Account.AVAILABLE, asset, 2 * ONE),
     )
     return JournalEntry("ada", "venue-reports", 0, 1, 0, at_us, EntryKind.SETTLE, f"trade of {asset}", postings)
-
-
-def instant(us: int) -> str:
-    """Microseconds since the epoch as ClickHouse reads them."""
-    then = dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(microseconds=us)
-    return then.replace(tzinfo=None).isoformat(" ", "microseconds")

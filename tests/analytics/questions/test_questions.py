@@ -4,7 +4,6 @@ Half of the season is stored before the newer migrations run, which must take it
 times: once everything is stored, once it is stored again in other batches, and once all is merged.
 """
 
-import datetime as dt
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -20,7 +19,7 @@ from tests.analytics.questions import by_hand, money_by_hand
 from tests.analytics.questions.by_hand import Row
 from tests.analytics.questions.database import Database
 from tests.analytics.questions.season import TAKEN, Season
-from tests.analytics.stage import Service, unique_database
+from tests.analytics.stage import Service, moment, unique_database
 
 QUOTE_AGE_S_MAX: Final = 20
 OF_PERIOD: Final = (
@@ -113,12 +112,6 @@ def _all_answers(database: Database, season: Season, period: tuple[int, int], in
 def whole(season: Season) -> Span:
     """What a board shows that is looked at for all of the season."""
     return Span(season.began_at_us // 10**6 - 60, season.ended_at_us // 10**6 + 120)
-
-
-def moment(us: int) -> str:
-    """Microseconds since the epoch as ClickHouse reads them."""
-    instant = dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(microseconds=us)
-    return instant.replace(tzinfo=None).isoformat(" ", "microseconds")
 
 
 def assert_same(found: list[Row], expected: list[Row]) -> None:
