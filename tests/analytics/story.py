@@ -245,3 +245,28 @@ class _Told:
                 **details,
             )
         )
+
+
+def traded(trade_id: str, side: Side, price: int, fee: int = 0, seconds: int = 0) -> OrderEvent:
+    """A fill of one bitcoin, with a fee in bitcoins."""
+    return OrderEvent(
+        "ada",
+        "venue-reports",
+        0,
+        int(trade_id),
+        0,
+        1_767_225_600_000_000 + seconds * 1_000_000,
+        EventKind.ORDER_FILLED,
+        order_id=f"order-{trade_id}",
+        sequence=1,
+        status=OrderStatus.FILLED,
+        venue="simulated",
+        symbol="BTC-USD",
+        side=side,
+        order_type=OrderType.LIMIT,
+        trade_id=trade_id,
+        fill_quantity=ONE,
+        fill_price=price * ONE,
+        fee=fee * ONE,
+        fee_asset="BTC",
+    )

@@ -1,12 +1,8 @@
 """What the views say, against a calculation that knows nothing of SQL; also when everything is stored again."""
 
 import math
-import random
-import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator
 from decimal import Decimal
-from importlib import resources
 from typing import Any
 
 import msgspec
@@ -14,99 +10,14 @@ import pytest
 
 from analytics.boards.boards import BOARDS
 from analytics.boards.macros import Span, expanded
-from analytics.mapping import Record
-from analytics.migrate import migrate
-from analytics.rows import Mapper
-from domain.messages import Account, EntryKind, JournalEntry, Message, Posting, ReportKind
+from domain.messages import Account, EntryKind, JournalEntry, Posting, ReportKind, Side
+from domain.money import ONE
 from domain.observations import VenueBalance
-from schemas import codec
-from tests.analytics.stage import Service, moment, unique_database
-from tests.analytics.story import Story
-from tests.schemas import samples
+from tests.analytics.base import AUDITS, Base, decimal
+from tests.analytics.stage import moment
+from tests.analytics.story import Story, traded
 
-AUDITS = sorted(
-    file.name for file in resources.files("analytics").joinpath("queries").iterdir() if file.name.startswith("audit_")
-)
-PER_BATCH = 300
-ONE = 10**18
 MINUTE_US = 60_000_000
-
-
-class Base:
-    """A migrated database and what was stored in it."""
-
-    def __init__(self, client: Any) -> None:
-        self.client = client
-        self._stored: list[tuple[str, list[Record]]] = []
-        self._ends: Counter[str] = Counter()
-
-    def store(self, topic: str, messages: list[Message], *, shuffled_by: random.Random | None = None) -> None:
-        """As the sink does: batches under tokens. Later batches may come first."""
-        start = self._ends[topic]
-        now_ms = int(time.time() * 1_000)
-        records = [Record(start + n, now_ms, b"k", codec.encode(message)) for n, message in enumerate(messages)]
-        self._ends[topic] += len(messages)
-        batches = [records[n : n + PER_BATCH] for n in range(0, len(records), PER_BATCH)]
-        if shuffled_by:
-            shuffled_by.shuffle(batches)
-        for batch in batches:
-            self._stored.append((topic, batch))
-            self.insert(topic, batch, f"{topic}:{batch[0].offset}")
-
-    def insert(self, topic: str, batch: list[Record], token: str) -> None:
-        rows = Mapper().rows(topic, 0, batch)
-        assert rows.dead == 0
-        self.client.insert_arrow(
-            rows.table,
-            rows.stored,
-            settings={
-                "insert_deduplication_token": token,
-                "async_insert": 0,
-                "deduplicate_blocks_in_dependent_materialized_views": 1,
-            },
-        )
-
-    def store_again(self, *, other_tokens: bool) -> None:
-        for number, (topic, batch) in enumerate(self._stored):
-            self.insert(topic, batch, f"again-{number}" if other_tokens else f"{topic}:{batch[0].offset}")
-
-    def merge(self) -> None:
-        tables = "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine LIKE '%MergeTree'"
-        for (table,) in self.client.query(tables).result_rows:
-            self.client.command(f"OPTIMIZE TABLE {table} FINAL")
-
-    def rows(self, query: str) -> list[tuple[Any, ...]]:
-        return [tuple(row) for row in self.client.query(query).result_rows]
-
-    def ask(self, file: str) -> list[dict[str, Any]]:
-        text = resources.files("analytics").joinpath("queries", file).read_text().strip().removesuffix(";")
-        period = {"since": "1970-01-01 00:00:00", "until": "2100-01-01 00:00:00"} if "{since:" in text else None
-        return list(self.client.query(text, parameters=period).named_results())
-
-
-@pytest.fixture
-def base(service: Service) -> Iterator[Base]:
-    name = unique_database()
-    writer = service.client(writer=True)
-    migrate(writer, name)
-    client = service.client(writer=True, database=name)
-    yield Base(client)
-    client.close()
-    writer.command(f"DROP DATABASE {name} SYNC")
-    writer.close()
-
-
-@pytest.fixture
-def told(base: Base) -> Story:
-    """A story of 400 orders, stored."""
-    story = Story(seed=11, orders=400)
-    for topic, messages in story.records().items():
-        base.store(topic, messages, shuffled_by=random.Random(5))
-    return story
-
-
-def decimal(units: int) -> Decimal:
-    return Decimal(units).scaleb(-18, context=samples.EXACT)
 
 
 def orders_by_hand(story: Story) -> dict[tuple[str, str], tuple[Any, ...]]:
@@ -189,31 +100,6 @@ def test_views_are_right_even_if_everything_is_stored_twice(base, told):
             "venue_latency_1m",
         }
         base.merge()
-
-
-@pytest.mark.usefixtures("told")
-def test_a_fill_that_is_missing_in_the_copy_is_found(base):
-    (trade,) = base.rows("SELECT max(trade_id) FROM fills_booked")[0]
-    base.client.command(f"DELETE FROM fills_booked WHERE trade_id = '{trade}'")
-    assert {row["rollup"] for row in base.ask("audit_rollups.sql")} == {"fills_1m", "fills_booked"}
-
-
-@pytest.mark.usefixtures("told")
-def test_a_copied_fill_that_belongs_to_another_trade_is_found(base):
-    (trade,) = base.rows("SELECT max(trade_id) FROM fills_booked")[0]
-    change = f"ALTER TABLE fills_booked UPDATE trade_id = 'another' WHERE trade_id = '{trade}'"
-    base.client.command(change, settings={"mutations_sync": 1})
-    assert {row["rollup"] for row in base.ask("audit_rollups.sql")} == {"fills_booked"}
-
-
-def test_duplicates_are_found_until_merges_remove_them(base, told):
-    base.store_again(other_tokens=True)
-    found = base.ask("audit_duplicates.sql")
-    assert len(found) == 1_000
-    assert {row["times"] for row in found} == {2}
-    base.merge()
-    assert base.ask("audit_duplicates.sql") == []
-    assert base.rows("SELECT count() FROM ledger_entries") == [(sum(len(e.postings) for e in told.entries),)]
 
 
 def test_merges_change_no_answer(base, told):
@@ -319,86 +205,20 @@ def test_what_is_reserved_is_in_the_view_until_it_is_released(base, told):
     assert 0 < len(found) < len(reserved)
 
 
-# ── audits ──────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def test_no_audit_finds_anything_in_a_sound_story(base, told):
-    assert told.entries
-    assert {audit: base.ask(audit) for audit in AUDITS} == {audit: [] for audit in AUDITS}
-
-
-def test_a_missing_booking_a_second_one_and_a_wrong_one_are_found(base):
-    story = Story(seed=3, orders=60)
-    settled = [n for n, entry in enumerate(story.entries) if entry.kind == "SETTLE"]
-    missing, twice, wrong, alone = (story.entries[n] for n in settled[:4])
-    story.entries.remove(missing)
-    story.entries.append(twice)
-    index = story.entries.index(wrong)
-    story.entries[index] = msgspec.structs.replace(
-        wrong, postings=tuple(msgspec.structs.replace(p, amount=p.amount * 2) for p in wrong.postings)
+def test_fills_at_one_instant_count_in_the_order_of_the_log_and_one_that_its_fee_took_changes_no_profit(base):
+    base.store(
+        "order-events",
+        [
+            traded("1", Side.BUY, price=100),
+            traded("2", Side.BUY, price=200),
+            traded("3", Side.BUY, price=50, fee=1),
+            traded("4", Side.SELL, price=300, seconds=1),
+        ],
     )
-    story.events = [event for event in story.events if event.trade_id != alone.reference]
-    for topic, messages in story.records().items():
-        base.store(topic, messages)
-    found = {row["trade_id"]: row for row in base.ask("audit_fills_against_ledger.sql")}
-    assert found.keys() == {missing.reference, twice.reference, wrong.reference, alone.reference}
-    assert (found[missing.reference]["events"], found[missing.reference]["entries"]) == (1, 0)
-    assert found[twice.reference]["entries"] == 2
-    assert found[wrong.reference]["quantity_booked"] == 2 * found[wrong.reference]["quantity"]
-    assert found[alone.reference]["events"] == 0
-    assert base.ask("audit_zero_sum.sql") == []
-    assert {row["trade_id"] for row in base.ask("audit_fills_reported.sql")} == {alone.reference}
-    assert len(base.ask("audit_sequence_gaps.sql")) >= 1
-
-
-def test_a_fill_that_was_told_and_booked_twice_is_found(base):
-    story = Story(seed=3, orders=60)
-    booked = next(entry for entry in story.entries if entry.kind == "SETTLE")
-    story.entries.append(booked)
-    story.events += [event for event in story.events if event.trade_id == booked.reference]
-    for topic, messages in story.records().items():
-        base.store(topic, messages)
-    (found,) = base.ask("audit_fills_against_ledger.sql")
-    assert (found["trade_id"], found["events"], found["entries"]) == (booked.reference, 2, 2)
-
-
-@pytest.mark.parametrize("what", ["quantity", "cost", "fee"])
-def test_a_fill_booked_with_another_amount_is_found(base, what):
-    story = Story(seed=3, orders=60)
-    index = next(n for n, entry in enumerate(story.entries) if entry.kind == "SETTLE")
-    entry = story.entries[index]
-    asset = "USD" if what in ("cost", "fee") else (entry.symbol or "").partition("-")[0]
-    owner = "fees:simulated" if what == "fee" else "clearing:simulated"
-    off = (Posting(owner, Account.AVAILABLE, asset, 1), Posting("treasury", Account.AVAILABLE, asset, -1))
-    story.entries[index] = msgspec.structs.replace(entry, postings=entry.postings + off)
-    for topic, messages in story.records().items():
-        base.store(topic, messages)
-    assert base.ask("audit_zero_sum.sql") == []
-    (found,) = base.ask("audit_fills_against_ledger.sql")
-    assert found[f"{what}_booked"] - found[what] == decimal(1)
-
-
-def test_an_entry_that_does_not_balance_is_found(base):
-    story = Story(seed=4, orders=20)
-    entry = story.entries[7]
-    first, *rest = entry.postings
-    story.entries[7] = msgspec.structs.replace(
-        entry, postings=(msgspec.structs.replace(first, amount=first.amount + 1), *rest)
-    )
-    base.store("ledger-entries", story.entries)
-    (found,) = base.ask("audit_zero_sum.sql")
-    assert (found["_offset"], found["asset"], found["off_by"]) == (7, first.asset, decimal(1))
-
-
-@pytest.mark.parametrize("lost", [0, 1, -1])
-def test_a_lost_event_is_a_gap_wherever_it_was(base, lost):
-    story = Story(seed=6, orders=30)
-    name = next(event.order_id for event in story.events if event.sequence >= 3)
-    events = [event for event in story.events if event.order_id == name]
-    story.events.remove(events[lost])
-    base.store("order-events", story.events)
-    found = [row["order_id"] for row in base.ask("audit_sequence_gaps.sql")]
-    assert found == ([] if lost == -1 else [name])  # what was never the last can't be missed by counting
+    period = "since = '1970-01-01 00:00:00', until = '2100-01-01 00:00:00'"
+    fifo = "closed, cost, proceeds, realised_fifo, open_cost_fifo"
+    found = base.rows(f"SELECT position, {fifo}, realised_average, open_cost_average FROM realised_pnl({period})")
+    assert found == [(1, 1, 100, 300, 200, 200, 150, 150)]
 
 
 def test_an_asset_that_a_look_at_a_venue_does_not_name_was_not_there(base):

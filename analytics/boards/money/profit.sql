@@ -6,8 +6,8 @@ SELECT
     sum(p.closed) AS quantity_closed,
     sum(p.cost) AS paid,
     sum(p.proceeds) AS received,
-    sum(p.realised) AS realised
-FROM realised_pnl_fifo(instant = $__toTime) AS p
+    sum(p.realised_fifo) AS realised
+FROM realised_pnl(since = toDateTime64(0, 6, 'UTC'), until = $__toTime) AS p
 GROUP BY symbol
 ORDER BY symbol
 LIMIT 50;

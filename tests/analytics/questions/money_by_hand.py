@@ -1,9 +1,10 @@
 """Money by plain arithmetic on the records of a season: fees, positions, balances, profit, and what venues hold."""
 
 import itertools
-from collections import defaultdict, deque
+import math
+from collections import Counter, defaultdict, deque
 from fractions import Fraction
-from typing import Final
+from typing import Final, NamedTuple
 
 from tests.analytics.questions.by_hand import (
     ONE,
@@ -63,7 +64,7 @@ def balances_at(season: Season, instant: int) -> list[Row]:
     ]
 
 
-def by_user_and_symbol(season: Season, instant: int) -> list[tuple[tuple[str, str], list[Fill]]]:
+def by_user_and_symbol(season: Season, instant: float = math.inf) -> list[tuple[tuple[str, str], list[Fill]]]:
     return groups(
         (fill for fill in fills(season) if fill.event.occurred_at <= instant),
         lambda fill: (fill.event.user_id, fill.market[1]),
@@ -94,19 +95,33 @@ def positions_at(season: Season, instant: int) -> list[Row]:
 # ── profit ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def fifo(trades: list[tuple[int, int]]) -> tuple[int, int]:
-    """What is realised, and the cost of what is open: lots in a queue, the oldest closed first.
+class Fifo(NamedTuple):
+    """How much is closed, what was paid and received for that, and the cost of what is open."""
+
+    closed: int
+    paid: int
+    received: int
+    open_cost: int
+
+    @property
+    def realised(self) -> int:
+        return self.received - self.paid
+
+
+def fifo(trades: list[tuple[int, int]]) -> Fifo:
+    """Lots in a queue, the oldest closed first.
 
     A trade is what came of the base asset and what was given of the quote asset, both negative for a sale. Sums of what
     was realised by purchases and by sales are each rounded towards zero.
     """
     lots: deque[tuple[Fraction, Fraction]] = deque()  # quantity and amount of what is open, signed like the trades
-    paid = received = NOTHING
+    paid = received = all_closed = NOTHING
     for base, quote in trades:
         quantity, amount = Fraction(base), Fraction(quote)
         while quantity and lots and (lots[0][0] > 0) != (quantity > 0):
             lot_quantity, lot_amount = lots.popleft()
             closed = min(abs(lot_quantity), abs(quantity))
+            all_closed += closed
             of_lot, of_trade = lot_amount * closed / abs(lot_quantity), amount * closed / abs(quantity)
             paid += of_lot if lot_quantity > 0 else of_trade
             received -= of_trade if lot_quantity > 0 else of_lot
@@ -116,8 +131,8 @@ def fifo(trades: list[tuple[int, int]]) -> tuple[int, int]:
             quantity, amount = quantity - sign * closed, amount - of_trade
         if quantity:
             lots.append((quantity, amount))
-    realised = int(received) - int(paid)
-    return realised, sum(quote for _, quote in trades) + realised
+    open_cost = sum(quote for _, quote in trades) + int(received) - int(paid)
+    return Fifo(int(all_closed), int(paid), int(received), open_cost)
 
 
 def average_cost(trades: list[tuple[int, int]]) -> tuple[int, int]:
@@ -144,13 +159,48 @@ def realised_pnl(season: Season, period: tuple[int, int]) -> list[Row]:
                 "user_id": key[0],
                 "symbol": key[1],
                 "position": decimal(sum(base for base, _ in trades)),
-                "realised_fifo": decimal(by_fifo[0] - fifo(earlier)[0]),
+                "realised_fifo": decimal(by_fifo.realised - fifo(earlier).realised),
                 "realised_average": decimal(by_average[0] - average_cost(earlier)[0]),
-                "open_cost_fifo": decimal(by_fifo[1]),
+                "open_cost_fifo": decimal(by_fifo.open_cost),
                 "open_cost_average": decimal(by_average[1]),
             }
         )
     return rows
+
+
+def closed(season: Season, period: tuple[int, int]) -> list[Row]:
+    """What of the lots was closed in *period*, by FIFO, and for how much."""
+    before = {key: fifo([fill.moved for fill in group]) for key, group in by_user_and_symbol(season, period[0] - 1)}
+    rows = []
+    for key, group in by_user_and_symbol(season, period[1] - 1):
+        by_end, earlier = fifo([fill.moved for fill in group]), before.get(key, Fifo(0, 0, 0, 0))
+        rows.append(
+            {
+                "user_id": key[0],
+                "symbol": key[1],
+                "closed": decimal(by_end.closed - earlier.closed),
+                "cost": decimal(by_end.paid - earlier.paid),
+                "proceeds": decimal(by_end.received - earlier.received),
+            }
+        )
+    return rows
+
+
+def profit(season: Season) -> list[Row]:
+    """Of all users together, by FIFO, from the first fill on."""
+    of_users = [(symbol, fifo([fill.moved for fill in group])) for (_, symbol), group in by_user_and_symbol(season)]
+    return [
+        {
+            "symbol": symbol,
+            "quote": symbol.partition("-")[2],
+            "users": len(group),
+            "quantity_closed": decimal(sum(each.closed for _, each in group)),
+            "paid": decimal(sum(each.paid for _, each in group)),
+            "received": decimal(sum(each.received for _, each in group)),
+            "realised": decimal(sum(each.realised for _, each in group)),
+        }
+        for symbol, group in groups(of_users, lambda each: each[0])
+    ]
 
 
 # ── venues ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -216,5 +266,8 @@ def venue_moves(season: Season, period: tuple[int, int], every_us: int = 1) -> l
 
 
 def _volume(moves: list[tuple[int, int]], look: int) -> int:
-    """All that was booked within ten seconds of *look*, in and out."""
-    return sum(abs(amount) for at, amount in moves if look - 10_000_000 <= at <= look + 10_000_000)
+    """What was booked within ten seconds of *look*, in and out; of one instant, what its postings come to."""
+    booked: Counter[int] = Counter()
+    for at, amount in moves:
+        booked[at] += amount
+    return sum(abs(amount) for at, amount in booked.items() if look - 10_000_000 <= at <= look + 10_000_000)

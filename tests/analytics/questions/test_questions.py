@@ -4,6 +4,7 @@ Half of the season is stored before the newer migrations run, which must take it
 times: once everything is stored, once it is stored again in other batches, and once all is merged.
 """
 
+import itertools
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -36,8 +37,9 @@ MOVES: Final = (
     "SELECT * FROM venue_balance_moves(since = {since:String}, until = {until:String}, every_us = {every_us:UInt64}) "
     "ORDER BY ALL"
 )
+PROFIT: Final = "SELECT * FROM realised_pnl(since = {since:String}, until = {until:String}) ORDER BY user_id, symbol"
 #: Panels that read rows, and one that reads a roll-up: that counts twice what has come under two tokens.
-PANELS_OF_ROWS: Final = ("execution/states.sql", "execution/unsettled.sql", "money/venue_moves.sql")
+PANELS_OF_ROWS: Final = ("execution/states.sql", "execution/unsettled.sql", "money/profit.sql", "money/venue_moves.sql")
 PANEL_OF_ROLLUP: Final = "money/result.sql"
 STATES: Final = ("stored once", "stored twice", "merged")
 
@@ -235,6 +237,14 @@ def test_realised_profit_by_fifo_and_by_average_cost(asked):
     assert {row["realised_fifo"] > 0 for row in expected} == {True, False}
 
 
+def test_a_fill_at_the_beginning_of_a_period_belongs_to_it_and_one_at_its_end_does_not(asked):
+    instants = sorted(fill.event.occurred_at for fill in by_hand.fills(asked.season))
+    for period in itertools.pairwise(instants[60:180:6]):
+        found = asked.database.rows(PROFIT, since=moment(period[0]), until=moment(period[1]))
+        assert_same(found, money_by_hand.realised_pnl(asked.season, period))
+        assert_same(found, money_by_hand.closed(asked.season, period))
+
+
 def test_profit_is_what_was_received_less_what_was_paid_less_what_is_open(asked):
     """Both ways only share out the same cash: it is in one of the two columns."""
     positions = {(row["user_id"], row["symbol"]): row for row in asked.answer("positions_at.sql")}
@@ -313,6 +323,12 @@ def test_a_panel_values_what_trades_left_at_the_last_price(asked):
     expected = money_by_hand.results(asked.season, whole(asked.season).to_s * 10**6)
     assert_same(asked.answer(PANEL_OF_ROLLUP), expected)
     assert {row["result"] is None for row in expected} == {True, False}
+
+
+def test_a_panel_adds_up_what_users_realised(asked):
+    expected = money_by_hand.profit(asked.season)
+    assert_same(asked.answer("money/profit.sql"), expected)
+    assert all(0 < row["paid"] != row["received"] for row in expected)
 
 
 # ── whatever was stored twice ───────────────────────────────────────────────────────────────────────────────────────
