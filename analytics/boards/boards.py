@@ -25,7 +25,7 @@ PIPELINE: Final = Board(
             file="pipeline/stages.sql",
             kind=Kind.BARS,
             unit=Unit.MILLISECONDS,
-            report_only=True,
+            last_hours=24,
         ),
         StoredPanel(title="Stored", file="pipeline/stored.sql", kind=Kind.TABLE),
         StoredPanel(title="Dead letters", file="pipeline/dead_letters.sql", kind=Kind.TABLE),
@@ -202,13 +202,13 @@ EXECUTION: Final = Board(
         StoredPanel(title="Orders by state", file="execution/states.sql", kind=Kind.BARS),
         StoredPanel(title="Refusals by reason", file="execution/refusals.sql", kind=Kind.BARS),
         StoredPanel(
-            title="Slippage", file="execution/slippage.sql", kind=Kind.LINES, unit=Unit.BASIS_POINTS, report_only=True
+            title="Slippage", file="execution/slippage.sql", kind=Kind.LINES, unit=Unit.BASIS_POINTS, last_hours=24
         ),
-        StoredPanel(title="Time to a fill", file="execution/fill_times.sql", kind=Kind.TABLE, report_only=True),
+        StoredPanel(title="Time to a fill", file="execution/fill_times.sql", kind=Kind.TABLE, last_hours=24),
         StoredPanel(
-            title="Slippage by symbol", file="execution/slippage_by_symbol.sql", kind=Kind.TABLE, report_only=True
+            title="Slippage by symbol", file="execution/slippage_by_symbol.sql", kind=Kind.TABLE, last_hours=24
         ),
-        StoredPanel(title="Markouts", file="execution/markouts.sql", kind=Kind.TABLE, report_only=True),
+        StoredPanel(title="Markouts", file="execution/markouts.sql", kind=Kind.TABLE, last_hours=24),
         StoredPanel(title="By symbol", file="execution/symbols.sql", kind=Kind.TABLE),
         StoredPanel(title="Waiting for a venue's word", file="execution/unsettled.sql", kind=Kind.TABLE),
         LivePanel(
@@ -248,7 +248,7 @@ MONEY: Final = Board(
         StoredPanel(title="Fees", file="money/fees.sql", kind=Kind.TABLE),
         StoredPanel(title="The ledger", file="money/ledger.sql", kind=Kind.TABLE),
         StoredPanel(title="At the venues", file="money/venues.sql", kind=Kind.TABLE),
-        StoredPanel(title="Venues and ledger", file="money/venue_moves.sql", kind=Kind.TABLE, report_only=True),
+        StoredPanel(title="Venues and ledger", file="money/venue_moves.sql", kind=Kind.TABLE, last_hours=24),
         StoredPanel(title="Result of trades", file="money/result.sql", kind=Kind.TABLE),
         StoredPanel(title="Profit", file="money/profit.sql", kind=Kind.TABLE, report_only=True),
         LivePanel(

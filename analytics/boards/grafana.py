@@ -102,10 +102,16 @@ def _panel(panel: Panel) -> Json:
         "description": panel.question,
         "datasource": source,
         "interval": "10s",  # no closer, however narrow the time
+        **_time(panel),
         "targets": targets,
         "fieldConfig": {"defaults": _defaults(panel), "overrides": _overrides(panel)},
         "options": _options(panel.kind),
     }
+
+
+def _time(panel: Panel) -> Json:
+    """Grafana's "relative time", which takes the place of the board's as long as that is relative to now, too."""
+    return {"timeFrom": f"{panel.last_hours}h"} if isinstance(panel, StoredPanel) and panel.last_hours else {}
 
 
 def _asked(panel: Panel) -> tuple[Json, list[Json]]:

@@ -47,8 +47,9 @@ UNITS_BY_SUFFIX: Final[Mapping[str, Unit]] = {
 class StoredPanel(msgspec.Struct, frozen=True, kw_only=True):
     """A question to ClickHouse: *file* is in this folder, and the first paragraph of its head is the question.
 
-    *harmless_to* names columns of FIGURES of which more than so much wants looking at. What is *report_only* reads
-    every order of the time in question: too much for a board that asks anew every half a minute.
+    *harmless_to* names columns of FIGURES of which more than so much wants looking at. What reads every order or fill
+    of the time in question has *last_hours*: so much, and no more, a board in Grafana asks for every half a minute. A
+    report asks for all of its time, and is where that is shown which is *report_only*: it reads all there ever was.
     """
 
     title: str
@@ -56,6 +57,7 @@ class StoredPanel(msgspec.Struct, frozen=True, kw_only=True):
     kind: Kind
     unit: Unit = Unit.COUNT
     harmless_to: Mapping[str, float] = {}
+    last_hours: int = 0
     report_only: bool = False
 
     @property

@@ -53,11 +53,16 @@ def questions(until_s: int) -> Iterator[Question]:
             if isinstance(panel, StoredPanel):
                 for span, (seconds, interval_s) in SPANS.items():
                     statement = expanded(panel.statement, Span(until_s - seconds, until_s, interval_s))
-                    yield Question(panel.file.removesuffix(".sql"), statement, span, is_panel=not panel.report_only)
+                    yield Question(panel.file.removesuffix(".sql"), statement, span, is_panel=_on_board(panel, seconds))
     since, until = (datetime.fromtimestamp(at_s, UTC).strftime("%F %T") for at_s in (until_s - 86_400, until_s))
     named = {"param_since": since, "param_until": until, "param_instant": until, "param_quote_age_s_max": "60"}
     for question in asked.load():
         yield Question(question.name, question.statement, "day", named)
+
+
+def _on_board(panel: StoredPanel, seconds: int) -> bool:
+    """Whether a board ever asks it for so long a time."""
+    return not panel.report_only and (panel.last_hours == 0 or seconds <= panel.last_hours * 3_600)
 
 
 def measure(service: Service, question: Question, rounds: int, tell: Callable[[str], object]) -> Timing:
