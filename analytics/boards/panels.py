@@ -47,9 +47,9 @@ UNITS_BY_SUFFIX: Final[Mapping[str, Unit]] = {
 class StoredPanel(msgspec.Struct, frozen=True, kw_only=True):
     """A question to ClickHouse: *file* is in this folder, and the first paragraph of its head is the question.
 
-    *harmless_to* names columns of FIGURES of which more than so much wants looking at. What reads every order or fill
-    of the time in question has *last_hours*: so much, and no more, a board in Grafana asks for every half a minute. A
-    report asks for all of its time, and is where that is shown which is *report_only*: it reads all there ever was.
+    *harmless_to* names columns of FIGURES of which more than so much wants looking at. *last_hours* is for what reads
+    every order or fill of the time in question: a board in Grafana, which asks anew every half a minute, asks for so
+    many hours, a report for all of its time. What is *report_only* reads every fill there ever was.
     """
 
     title: str

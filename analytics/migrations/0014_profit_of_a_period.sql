@@ -13,7 +13,8 @@
 --
 -- In units of the 18th decimal, for whole numbers are divided in a tenth of the time that Decimals take, and exactly:
 -- what is stored has 38 digits, and a product of two of those fits. A trade is (occurred_at, _partition, _offset, what
--- it added to the position, what was given for that).
+-- it added to the position, what was given for that). The grouping at the end groups nothing: without it a query that
+-- sorts would do that first and all arithmetic later, with everybody's trades in the rows that it sorts.
 CREATE VIEW IF NOT EXISTS realised_pnl AS
 SELECT
     user_id,
@@ -92,7 +93,7 @@ FROM
         GROUP BY user_id, symbol
     )
 ) AS p
-GROUP BY user_id, symbol -- they are unique: a fence, or a sort is done first, with all trades of everybody in its rows
+GROUP BY user_id, symbol
 COMMENT 'Grain: one row a user and symbol with fills before until. In the quote asset, fees included; open_…: by until.';
 
 DROP VIEW IF EXISTS realised_pnl_fifo;
