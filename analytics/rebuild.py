@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 from rich.console import Console
 from rich.table import Table
@@ -130,12 +130,16 @@ def _demand_rest(settings: Settings) -> None:
     """Raises CheckFailed unless the sink is stopped and has finished what it began, Unavailable."""
     group = group_of(settings)
     admin = AdminClient(kafka.client(settings, client_id="rebuild") | {"log_level": 0})
+    reader = Consumer(kafka.consumer(settings, group, client_id="rebuild") | {"log_level": 0})
     try:
         members = admin.describe_consumer_groups([group], request_timeout=_ASK_WITHIN_S)[group].result().members
-        asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)], request_timeout=_ASK_WITHIN_S)
-        commits = asked[group].result().topic_partitions
+        logs = admin.list_topics(timeout=_ASK_WITHIN_S).topics
+        asked = [TopicPartition(topic, number) for topic, log in logs.items() for number in log.partitions]
+        commits = [at for at in kafka.committed(reader, asked, _ASK_WITHIN_S) if at.offset >= 0]
     except KafkaException as error:
         raise Unavailable(f"Kafka doesn't say whether a sink is at work: {error}") from error
+    finally:
+        reader.close()
     if members:
         raise CheckFailed(
             f"a sink is at work ({', '.join(sorted(member.client_id for member in members))}): stop it (SIGTERM), and "

@@ -7,9 +7,7 @@ from typing import Any, Final
 
 import msgspec
 from confluent_kafka import (
-    OFFSET_INVALID,
     Consumer,
-    ConsumerGroupTopicPartitions,
     IsolationLevel,
     KafkaError,
     KafkaException,
@@ -44,6 +42,7 @@ class Offsets:
         self._settings = settings
         self._client_id = client_id
         self._consumer: Consumer | None = None
+        self._groups: dict[str, Consumer] = {}
         self.renew()
 
     def renew(self) -> None:
@@ -55,6 +54,9 @@ class Offsets:
         if self._consumer is not None:
             self._consumer.close()
             self._consumer = None
+        for asking in self._groups.values():
+            asking.close()
+        self._groups.clear()
 
     def partitions(self) -> Mapping[str, int]:
         """The number of partitions of each topic that there is."""
@@ -70,14 +72,13 @@ class Offsets:
 
     def committed(self, group: str, places: Iterable[Place]) -> Mapping[Place, int]:
         """The offsets of *group*, where it has one."""
+        if group not in self._groups:
+            self._groups[group] = Consumer(
+                kafka.consumer(self._settings, group, client_id=self._client_id) | {"log_level": 0}
+            )
         asked = [TopicPartition(place.topic, place.partition) for place in places]
-        wanted = [ConsumerGroupTopicPartitions(group, asked)]
-        found = _answers(self._admin.list_consumer_group_offsets(wanted, request_timeout=_ASK_WITHIN_S))[group]
-        return {
-            Place(at.topic, at.partition): at.offset
-            for at in found.topic_partitions
-            if at.error is None and at.offset not in {OFFSET_INVALID, -1}
-        }
+        found = kafka.committed(self._groups[group], asked, _ASK_WITHIN_S) if asked else []
+        return {Place(at.topic, at.partition): at.offset for at in found if at.offset >= 0}
 
     def members(self, names: Sequence[str]) -> Mapping[str, Members]:
         """The members of each group; none of one that nobody is in."""

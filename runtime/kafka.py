@@ -2,7 +2,8 @@
 
 import ssl
 import time
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
@@ -19,7 +20,19 @@ _LEADERLESS: Final = frozenset(
     {KafkaError.LEADER_NOT_AVAILABLE, KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.UNKNOWN_TOPIC_OR_PART}
 )
 _LEADER_WITHIN_S: Final = 20.0
-_LEADER_ASKED_EVERY_S: Final = 0.1
+
+#: What a broker answers that doesn't coordinate a group, or not yet: this passes by itself, too.
+_UNCOORDINATED: Final = frozenset(
+    {
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.NOT_COORDINATOR,
+        KafkaError._WAIT_COORD,  # noqa: SLF001  # librdkafka's own name
+    }
+)
+_ASKED_EVERY_S: Final = 0.1
+
+Answer = TypeVar("Answer")
 
 
 def client(settings: Settings, **more: Any) -> dict[str, Any]:
@@ -105,13 +118,33 @@ def watermarks(reader: Consumer, at: TopicPartition, timeout_s: float = _LEADER_
 
     Each question waits for *timeout_s*; a partition without a leader is asked again for as long. Raises KafkaException.
     """
+    low, high = _patiently(lambda: reader.get_watermark_offsets(at, timeout=timeout_s), _LEADERLESS, timeout_s)
+    return low, high
+
+
+def committed(reader: Consumer, places: Sequence[TopicPartition], timeout_s: float) -> list[TopicPartition]:
+    """Where the group of *reader* stands in *places*, and what it noted there. Nothing joins a group by asking.
+
+    To be asked like this, never through an AdminClient: an answer from a broker that isn't the group's coordinator, or
+    no longer, kills the process of that (librdkafka's issue 5040). Waits as ``watermarks`` does. Raises KafkaException.
+    """
+
+    def ask() -> list[TopicPartition]:
+        found: list[TopicPartition] = reader.committed(list(places), timeout=timeout_s)
+        for place in found:
+            if place.error is not None:
+                raise KafkaException(place.error)
+        return found
+
+    return _patiently(ask, _UNCOORDINATED, timeout_s)
+
+
+def _patiently(ask: Callable[[], Answer], passing: frozenset[int], timeout_s: float) -> Answer:
     deadline_s = time.monotonic() + timeout_s
     while True:
         try:
-            low, high = reader.get_watermark_offsets(at, timeout=timeout_s)
+            return ask()
         except KafkaException as error:
-            if error.args[0].code() not in _LEADERLESS or time.monotonic() > deadline_s:
+            if error.args[0].code() not in passing or time.monotonic() > deadline_s:
                 raise
-            time.sleep(_LEADER_ASKED_EVERY_S)
-        else:
-            return low, high
+            time.sleep(_ASKED_EVERY_S)

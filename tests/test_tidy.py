@@ -68,6 +68,12 @@ def test_a_function_fits_on_a_screen():
     assert long == []
 
 
+def test_no_admin_client_is_asked_for_the_offsets_of_a_group():
+    """The answer can kill the process: see runtime.kafka.committed."""
+    asking = "list_consumer_group" + "_offsets"
+    assert [str(path) for path, text in texts().items() if asking in text] == []
+
+
 def test_a_module_has_one_subject_and_so_many_lines_at_most():
     assert [str(path) for path in modules() if len(texts()[path].splitlines()) > MODULE_LINES_MAX] == []
 

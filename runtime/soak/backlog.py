@@ -1,12 +1,13 @@
 """What waits in the topics for workers, gateway and sink: how many records each has yet to take."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 import msgspec
-from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, KafkaException, TopicPartition
+from confluent_kafka import Consumer, IsolationLevel, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
+from runtime import kafka
 from runtime.trial import wire
 from runtime.trial.plan import VENUE
 
@@ -39,6 +40,11 @@ class Backlog:
 
     def __init__(self, bootstrap: str, partitions: int) -> None:
         self._client = AdminClient({"bootstrap.servers": bootstrap}, logger=wire.KAFKA_LOG)
+        config = {"bootstrap.servers": bootstrap, "enable.auto.commit": False}
+        self._groups = {
+            reader.group: Consumer(config | {"group.id": reader.group}, logger=wire.KAFKA_LOG)
+            for reader in READERS.values()
+        }
         self._partitions = range(partitions)
 
     def look(self) -> Waiting | None:
@@ -63,10 +69,7 @@ class Backlog:
         }
 
     def _behind(self, reader: Reader, places: list[TopicPartition], ends: Mapping[tuple[str, int], int]) -> int:
-        asked: Any = self._client.list_consumer_group_offsets(
-            [ConsumerGroupTopicPartitions(reader.group, places)], request_timeout=ASK_WITHIN_S
-        )
-        standing = asked[reader.group].result().topic_partitions
+        standing = kafka.committed(self._groups[reader.group], places, ASK_WITHIN_S)
         return sum(max(0, ends[at.topic, at.partition] - max(0, at.offset)) for at in standing)
 
     def _places(self, topic: str) -> list[TopicPartition]:

@@ -11,6 +11,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from observation.lag import Head, Place
 from observation.offsets import Offsets, _answers
 from runtime import kafka
+from runtime.settings import Settings
 
 
 @pytest.fixture
@@ -95,6 +96,14 @@ def test_a_group_is_seen_without_being_in_it(settings, offsets, producer, topic,
     reader.close()
     assert offsets.members([group])[group].names == ()
     assert offsets.committed(group, places) == {places[0]: 1}
+
+
+def test_a_broker_that_coordinates_no_group_yet_is_asked_again(fresh_broker):
+    """An AdminClient that asks it is killed by the answer: librdkafka's issue 5040."""
+    looking = Offsets(Settings(bootstrap_servers=fresh_broker.bootstrap), "looking")
+    for number in range(10):
+        assert looking.committed(f"unseen-{number}", [Place("never-made", 0)]) == {}
+    looking.close()
 
 
 def test_retention_is_told_of_topics_that_forget(offsets, topic):
