@@ -8,6 +8,7 @@ import clickhouse_connect
 import confluent_kafka
 import msgspec
 
+from runtime import kafka
 from runtime.trial import wire
 from runtime.trial.oracle.evidence import Balances, Record, Rows, Tables
 
@@ -104,7 +105,7 @@ def _committed(bootstrap: str, inputs: Sequence[tuple[str, int]]) -> dict[tuple[
     """What the workers' group has committed, where it has committed anything."""
     consumer = _consumer(bootstrap, WORKERS)
     try:
-        found = consumer.committed([confluent_kafka.TopicPartition(*at) for at in inputs], READ_S)
+        found = kafka.committed(consumer, [confluent_kafka.TopicPartition(*at) for at in inputs], READ_S)
     except confluent_kafka.KafkaException as error:
         raise UnreadableError(f"the offsets of group {WORKERS}: {error}") from error
     finally:
