@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from domain import moves
+from domain import decision, moves
 from domain.decision import Decision
 from domain.lifecycle import EXPIRED, OPEN, PARTIALLY_FILLED, PAUSED, TERMINAL, Trigger
 from domain.messages import EventKind, Evidence, Operation
@@ -27,7 +27,8 @@ def remind(d: Decision, order: Order) -> None:
     expiring = moves.good_till_passed(d, order) and order.after_cancel is NOTHING
     if expiring and order.status is PAUSED:
         return moves.keep(d, moves.end(d, order, EXPIRED, Evidence.DECISION, Reason.GOOD_TILL_PASSED))
-    if expiring and order.status in _RESTING and order.closing is None:
+    doubtful = order.looks > 0 and not decision.amending(order)  # a cancel came too late, says the venue: so look first
+    if expiring and order.status in _RESTING and order.closing is None and not doubtful:
         order = replace(moves.move(order, Trigger.CANCEL), after_cancel=AfterCancel.EXPIRE, amend_quantity=None)
         order = d.note(order, EventKind.CANCEL_REQUESTED, reason=Reason.GOOD_TILL_PASSED)
         return moves.keep(d, moves.cancel_at_venue(d, order))

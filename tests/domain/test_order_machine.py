@@ -60,3 +60,8 @@ TestOrderMachine.settings = SEARCH
 @pytest.mark.parametrize("seed", range(WALKS))
 def test_both_sides_agree_after_a_long_walk(seed):
     play_out(walk(seed, WALK_LENGTH))
+
+
+def test_an_order_whose_cancel_came_too_late_is_looked_for_before_it_is_canceled_again():
+    """One good till a date, which a pending amendment had made smaller at the venue, where it then filled."""
+    play_out([*walk(44, 100), ("poll_closes_the_gap", {})])

@@ -5,7 +5,7 @@ from msgspec.structs import replace
 
 from domain import moves, timers
 from domain.decision import SECOND_US
-from domain.messages import EventKind, Evidence, OrderStatus, ReportKind, TimeInForce
+from domain.messages import EventKind, Evidence, Operation, OrderStatus, ReportKind, TimeInForce
 from domain.reasons import Reason
 from domain.state import AfterCancel
 from tests.builders import NOW, POLICY, a_decision, a_report, an_order
@@ -158,6 +158,14 @@ def test_a_cancel_at_the_end_of_a_life_that_fails_is_tried_again():
     order = stored(told(a_report(ReportKind.CANCEL_REJECTED, order, reason="TRADING_HALTED"), order))
     assert (order.status, order.timer_at) == (OPEN, NOW + POLICY.look_interval_us)
     assert operations(reminded(order, now=order.timer_at)) == ["CANCEL"]
+
+
+def test_a_cancel_that_came_too_late_is_tried_again_only_once_the_order_was_seen_on_the_book():
+    order = stored(reminded(good_till(NOW - SECOND_US)))
+    order = stored(told(a_report(ReportKind.CANCEL_REJECTED, order, reason=Reason.ORDER_FILLED), order))
+    assert operations(reminded(order, now=order.timer_at)) == ["QUERY"]
+    seen = stored(told(a_report(ReportKind.ACKNOWLEDGED, order, operation=Operation.QUERY), order))
+    assert operations(reminded(seen, now=seen.timer_at)) == ["CANCEL"]
 
 
 def test_good_till_is_passed_at_its_instant():
