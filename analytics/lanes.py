@@ -79,7 +79,8 @@ class Lane:
     """
 
     __slots__ = (
-        *("_buffered_since_s", "_bytes", "_changed_s", "_intent", "_next_read", "_records", "_sizes", "attempts"),
+        *("_buffered_since_s", "_bytes", "_changed_s", "_intent", "_next_read", "_reading", "_records", "_sizes"),
+        "attempts",
         *("batch", "committed", "end", "idle_commit", "partition", "paused", "phase", "retry_at_s", "stopped"),
         *("stored_to", "topic", "unreadable"),
     )
@@ -100,6 +101,7 @@ class Lane:
         self.end: int | None = None
         self._intent = intent
         self._next_read = start or 0
+        self._reading = True
         self._records: list[Record] = []
         self._sizes: list[int] = []
         self._bytes = 0
@@ -133,7 +135,7 @@ class Lane:
 
     def take(self, record: Record, now_s: float) -> None:
         """A record was read. One read before, after a seek, is ignored."""
-        if record.offset < self._next_read or self.phase in _IDLE_PHASES:
+        if not self._reading or record.offset < self._next_read or self.phase in _IDLE_PHASES:
             return
         if not self._records:
             self._buffered_since_s = now_s
@@ -145,7 +147,8 @@ class Lane:
 
     def reached_end(self, offset: int) -> None:
         """Everything below *offset* has been read; there is nothing more for now."""
-        self.end = offset
+        if self._reading:  # else it may lie behind what was left to the next owner
+            self.end = offset
 
     def next_batch(self, limits: Limits, now_s: float) -> Batch | None:
         """The batch to write now, if one is due; then the lane waits for its intent's commit. Raises Gap."""
@@ -226,15 +229,19 @@ class Lane:
         self._drop(Phase.REFUSED)
         self.retry_at_s = look_again_at_s
 
-    def forget_buffered(self) -> None:
-        """Keep only what is being written: the rest is read again by whoever comes next."""
+    def leave(self) -> None:
+        """Keep only what is being written, and read no more: the rest is read again by whoever comes next."""
+        self._forget()
+        self._reading = False
+
+    def _forget(self) -> None:
         if self._records:
             self.end = None  # it lies behind what is forgotten
         self._records, self._sizes = [], []
         self._bytes = 0
 
     def _drop(self, phase: Phase) -> None:
-        self.forget_buffered()
+        self._forget()
         self.phase = phase
         self.batch = None
 

@@ -91,7 +91,7 @@ class Pipeline:
         """Let end what is being written, and commit what is clean. What takes longer is found by its intent."""
         deadline_s = time.monotonic() + _STOP_WITHIN_S
         for lane in self._lanes.values():
-            lane.forget_buffered()
+            lane.leave()
         while self._writing and time.monotonic() < deadline_s:
             self._take(self._consumer.consume(1, _POLL_S))
             self._collect(time.monotonic())

@@ -121,11 +121,15 @@ def test_nothing_is_clean_while_a_batch_is_written():
     assert lane.clean_offset is None
 
 
-def test_forgetting_what_is_buffered_forgets_the_end_behind_it():
+def test_who_leaves_commits_nothing_behind_what_is_left_to_the_next_owner():
     lane = filled(a_lane(), 0, 1, 2)
     lane.reached_end(3)
-    lane.forget_buffered()
+    lane.leave()
     assert lane.clean_offset == 0
+    lane.reached_end(3)
+    assert lane.clean_offset == 0
+    filled(lane, 3)
+    assert (lane.clean_offset, lane.buffered) == (0, 0)
 
 
 def test_a_replay_takes_the_batch_of_its_intent_and_no_record_more():

@@ -441,3 +441,19 @@ def test_a_fatal_error_ends_the_pipeline(play):
 def test_other_errors_of_kafka_are_logged_and_passed_over(play, capsys):
     play.pipeline._take([Message(0, KafkaError(ERRORS._ALL_BROKERS_DOWN))])
     assert "kafka_error" in "".join(capsys.readouterr())
+
+
+def test_a_sink_that_stops_while_it_writes_leaves_what_it_has_read_besides_to_the_next(play, monkeypatch):
+    """The end of the log comes while the insert is waited for: it lies behind what was read and is not written."""
+    play.poll(0, 1, 2)
+    play.answer()
+    play.poll(3)
+    ((_, inserted),) = play.inserts.asked
+
+    def consume(_count: int, _within_s: float) -> list[Message]:
+        inserted.set_result(Stored("order_events", 3, 0))
+        return [Message(4, KafkaError(ERRORS._PARTITION_EOF))]
+
+    monkeypatch.setattr(play.broker, "consume", consume, raising=False)
+    play.pipeline._finish()
+    assert [(commit.offset, commit.metadata) for commit in play.broker.sync_commits] == [(3, "")]
