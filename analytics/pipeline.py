@@ -20,6 +20,7 @@ from analytics.intents import Intent
 from analytics.lanes import Batch, Gap, Lane, Limits, Phase, Stop
 from analytics.mapping import Record
 from analytics.metrics import LaneState, SinkMetrics
+from runtime import kafka
 from runtime.process import StopRequest
 
 _POLL_S: Final = 0.05
@@ -297,7 +298,7 @@ class Pipeline:
     # ── owning ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _on_assign(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        starts = [self._lane_at(partition) for partition in self._committed(partitions)]
+        starts = [self._lane_at(commit) for commit in kafka.committed(self._consumer, partitions, _COMMITTED_WITHIN_S)]
         self._consumer.assign(starts)
         self._consumer.resume(starts)  # what another owner, or this one in a former life, paused
         log.info("partitions_assigned", count=len(starts))
@@ -326,7 +327,7 @@ class Pipeline:
     def _start_over(self, lanes: Sequence[Lane]) -> None:
         """Begin again where the broker says. For lanes that were refused a commit, and yet not taken away since."""
         partitions = [TopicPartition(*lane.key) for lane in lanes]
-        for commit in self._committed(partitions):
+        for commit in kafka.committed(self._consumer, partitions, _COMMITTED_WITHIN_S):
             self._consumer.seek(self._lane_at(commit))
         self._consumer.resume(partitions)
         self._stop_other_versions(partitions)
@@ -342,13 +343,6 @@ class Pipeline:
                     f"offsets {intent.first} to {intent.last} were begun under version {intent.version} of the "
                     f"mapping, and this is version {mapping.VERSION}",
                 )
-
-    def _committed(self, partitions: list[TopicPartition]) -> list[TopicPartition]:
-        committed: list[TopicPartition] = self._consumer.committed(partitions, timeout=_COMMITTED_WITHIN_S)
-        for partition in committed:
-            if partition.error is not None:
-                raise KafkaException(partition.error)
-        return committed
 
     def _lane_at(self, commit: TopicPartition) -> TopicPartition:
         """A new lane that begins at this commit; returns where to read from."""

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaException
 from confluent_kafka.admin import AdminClient
 from rich.console import Console
 from rich.table import Table
@@ -133,9 +133,7 @@ def _demand_rest(settings: Settings) -> None:
     reader = Consumer(kafka.consumer(settings, group, client_id="rebuild") | {"log_level": 0})
     try:
         members = admin.describe_consumer_groups([group], request_timeout=_ASK_WITHIN_S)[group].result().members
-        logs = admin.list_topics(timeout=_ASK_WITHIN_S).topics
-        asked = [TopicPartition(topic, number) for topic, log in logs.items() for number in log.partitions]
-        commits = [at for at in kafka.committed(reader, asked, _ASK_WITHIN_S) if at.offset >= 0]
+        commits = kafka.committed_anywhere(reader, _ASK_WITHIN_S)
     except KafkaException as error:
         raise Unavailable(f"Kafka doesn't say whether a sink is at work: {error}") from error
     finally:

@@ -139,6 +139,13 @@ def committed(reader: Consumer, places: Sequence[TopicPartition], timeout_s: flo
     return _patiently(ask, _UNCOORDINATED, timeout_s)
 
 
+def committed_anywhere(reader: Consumer, timeout_s: float) -> list[TopicPartition]:
+    """All that the group of *reader* has committed, of whatever topic. Waits and raises as ``committed`` does."""
+    logs = reader.list_topics(timeout=timeout_s).topics
+    places = [TopicPartition(topic, number) for topic, log in logs.items() for number in log.partitions]
+    return [at for at in committed(reader, places, timeout_s) if at.offset >= 0]
+
+
 def _patiently(ask: Callable[[], Answer], passing: frozenset[int], timeout_s: float) -> Answer:
     deadline_s = time.monotonic() + timeout_s
     while True:

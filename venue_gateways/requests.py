@@ -215,9 +215,7 @@ class Requests:
         """
         if not partitions:
             return
-        for found in consumer.committed(partitions, timeout=_BROKER_TIMEOUT_S):
-            if found.error is not None:
-                raise KafkaException(found.error)
+        for found in kafka.committed(consumer, partitions, _BROKER_TIMEOUT_S):
             low, end = kafka.watermarks(consumer, found, _BROKER_TIMEOUT_S)
             committed = None if found.offset == OFFSET_INVALID else found.offset
             first = low if committed is None else committed

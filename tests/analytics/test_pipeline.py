@@ -59,12 +59,16 @@ class Broker:
         self.paused: set[tuple[str, int]] = set()
         self.sought: list[TopicPartition] = []
         self.assigned: list[TopicPartition] = []
+        self.coordinator_moves = False
 
     def commit(self, offsets: list[TopicPartition], asynchronous: bool) -> None:
         (self.commits if asynchronous else self.sync_commits).extend(offsets)
 
     def committed(self, partitions: list[TopicPartition], timeout: float) -> list[TopicPartition]:
         assert timeout < 60
+        if self.coordinator_moves:
+            self.coordinator_moves = False
+            raise KafkaException(KafkaError(ERRORS.NOT_COORDINATOR))
         return [self.stands_at for _ in partitions]
 
     def assign(self, partitions: list[TopicPartition]) -> None:
@@ -215,6 +219,20 @@ def test_a_partition_that_was_refused_and_stays_is_begun_again_where_the_broker_
     assert play.broker.commits[-1].metadata == metadata
     play.answer()
     assert play.inserts.asked[0][0].replayed
+
+
+def test_a_partition_is_begun_where_the_broker_says_however_often_it_must_be_asked(play):
+    play.broker.stands_at = TopicPartition(TOPIC, 0, 40)
+    play.broker.coordinator_moves = True
+    play.assign()
+    assert [p.offset for p in play.broker.assigned] == [40]
+    play.poll(40, 41, 42)
+    play.answer(ERRORS.NOT_COORDINATOR)
+    play.later(1)
+    play.answer(ERRORS.REBALANCE_IN_PROGRESS)
+    play.broker.coordinator_moves = True
+    play.later(10)
+    assert [p.offset for p in play.broker.sought] == [40]
 
 
 def test_an_intent_whose_commit_failed_is_committed_again_as_it_was(play):

@@ -4,7 +4,7 @@ import asyncio
 import uuid
 
 import pytest
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 from runtime import kafka
 from runtime import topics as broker_topics
@@ -67,6 +67,27 @@ async def owned(settings, venue):
     yield requests, owner
     await requests.stop(release=True)
     assert owner.errors == []
+
+
+async def test_partitions_are_gained_though_the_groups_coordinator_is_on_its_way(settings, venue, monkeypatch):
+    class Moving(Consumer):
+        asked = 0
+
+        def committed(self, *args, **kwargs):
+            Moving.asked += 1
+            if Moving.asked == 1:
+                raise KafkaException(KafkaError(KafkaError.NOT_COORDINATOR))
+            return super().committed(*args, **kwargs)
+
+    monkeypatch.setattr("venue_gateways.requests.Consumer", Moving)
+    owner = Owner()
+    requests = Requests(settings, venue, owner)
+    requests.start()
+    async with asyncio.timeout(60):
+        await owner.all_gained.wait()
+    await requests.stop(release=True)
+    assert owner.errors == []
+    assert Moving.asked == 2
 
 
 async def test_a_commit_that_the_broker_refuses_is_said_to_be_and_the_next_goes_through(owned):
