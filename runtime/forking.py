@@ -62,17 +62,24 @@ class ForkServer:
         """A child that does *job*, with both its streams in *output*; it ends with this process. Raises Gone."""
         status, told = os.pipe()
         try:
-            socket.send_fds(self._requests, [msgspec.json.encode(job)], [output.fileno(), told])
-            answer = self._requests.recv(NUMBER.size)
-        except OSError as error:
+            return Forked(self._ask(job, output.fileno(), told), status)
+        except Gone:
             os.close(status)
-            raise Gone from error
+            raise
         finally:
             os.close(told)
+
+    def _ask(self, job: Job, output: int, told: int) -> int:
+        """The process ID of a child that has these two for its own. Raises Gone."""
+        try:
+            socket.send_fds(self._requests, [msgspec.json.encode(job)], [output, told])
+            answer = self._requests.recv(NUMBER.size)
+        except OSError as error:
+            raise Gone from error
         if not answer:
-            os.close(status)
             raise Gone
-        return Forked(NUMBER.unpack(answer)[0], status)
+        number: int = NUMBER.unpack(answer)[0]
+        return number
 
     def close(self) -> None:
         """End the server, and with it whatever it had forked that still runs."""

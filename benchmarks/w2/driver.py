@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
-from confluent_kafka import Consumer, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, Message, Producer
 
 from benchmarks.w2 import workload
+from benchmarks.w2.tail import tail
 from benchmarks.w2.workload import Inputs, Lot
 from runtime import kafka
 from runtime import settings as settings_
-from runtime.settings import Settings
 from schemas import topics
 
 #: How long an order is open before it trades: long enough for the two reports not to share a chunk as a rule.
@@ -156,7 +156,7 @@ def main(argument: str) -> int:
     producer = Producer(
         kafka.producer(settings, queue_buffering_max_messages=500_000, linger_ms=5, delivery_report_only_error=True)
     )
-    requests = _from_the_end(settings)
+    requests = tail(settings, _REQUESTS, fetch_wait_max_ms=20)
     _await_start(Path(plan.ready))
     began, cpu_s = time.monotonic(), time.process_time()
     Driver(plan, lanes, producer, requests).run()
@@ -164,14 +164,6 @@ def main(argument: str) -> int:
     requests.close()
     _write(Path(plan.done), msgspec.json.encode(driven))
     return 0
-
-
-def _from_the_end(settings: Settings) -> Consumer:
-    """A reader of requests as a gateway is one, from now on."""
-    reader = Consumer(kafka.consumer(settings, "w2-driver", fetch_wait_max_ms=20))
-    places = [TopicPartition(_REQUESTS, number) for number in range(settings.partitions)]
-    reader.assign([TopicPartition(_REQUESTS, each.partition, kafka.watermarks(reader, each)[1]) for each in places])
-    return reader
 
 
 def _await_start(ready: Path) -> None:

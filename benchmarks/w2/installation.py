@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
-from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, Producer, TopicPartition
 
 from benchmarks.processes import Measured
 from benchmarks.results import ROOT
@@ -27,6 +27,7 @@ from schemas.topics import APPLICATION, INPUTS, TRANSFERS
 #: Orders under way in all partitions together while a rate is measured: enough to keep every worker busy.
 WINDOW: Final = 16_000
 _READ_WITHIN_S: Final = 600.0
+_ASK_WITHIN_S: Final = 20.0
 _ASK_EVERY_S: Final = 0.1
 
 
@@ -146,10 +147,7 @@ class Installation:
         ends = [kafka.watermarks(self._group, place)[1] for place in places]
 
         def read() -> bool:
-            try:
-                standing = self._group.committed(places, timeout=10)
-            except KafkaException:  # the group is on its way to its coordinator
-                return False
+            standing = kafka.committed(self._group, places, _ASK_WITHIN_S)
             return all(place.offset >= end for place, end in zip(standing, ends, strict=True) if end)
 
         self.wait(read, "the inputs to be read")

@@ -5,12 +5,11 @@ from datetime import datetime
 from typing import Final
 
 import msgspec
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer
 
 from benchmarks.processes import Measured
 from benchmarks.w2.installation import Installation
-from runtime import kafka
-from runtime.settings import Settings
+from benchmarks.w2.tail import tail
 from schemas.topics import ORDER_EVENTS
 
 _ORDERS: Final = 1_000
@@ -46,7 +45,7 @@ def recover(installation: Installation, worker: Measured) -> Recovery:
     """Kills *worker*, starts it again at once, as the supervisor does, and plays a few orders meanwhile."""
     log_length = worker.log.stat().st_size
     with installation.driving(installation.following(_ORDERS)) as driver:
-        events = _from_the_end(installation.settings)
+        events = tail(installation.settings, ORDER_EVENTS.name, fetch_wait_max_ms=10)
         installation.kill(worker)
         killed = time.time()
         driver.start()
@@ -79,14 +78,6 @@ def _parse(line: bytes) -> _Restored:
         return msgspec.json.decode(line, type=_Restored)
     except msgspec.MsgspecError:
         return _Restored("", datetime.min)  # noqa: DTZ901  # never looked at
-
-
-def _from_the_end(settings: Settings) -> Consumer:
-    """A reader of committed events from now on."""
-    reader = Consumer(kafka.consumer(settings, "w2-recovery", fetch_wait_max_ms=10))
-    places = [TopicPartition(ORDER_EVENTS.name, number) for number in range(settings.partitions)]
-    reader.assign([TopicPartition(each.topic, each.partition, kafka.watermarks(reader, each)[1]) for each in places])
-    return reader
 
 
 def _await_one(events: Consumer) -> None:
