@@ -212,7 +212,8 @@ def cancel(d: Decision, order: Order, command_id: str | None) -> Order | Reason:
             replace(order, after_cancel=AfterCancel.CANCEL), EventKind.CANCEL_REQUESTED, command_id=command_id
         )
         return moves.end(d, order, status, Evidence.DECISION, None)
-    order = replace(order, status=status, after_cancel=AfterCancel.CANCEL, amend_quantity=None, amend_price=None)
+    order = replace(moves.doubt_amendment(d, order), status=status, after_cancel=AfterCancel.CANCEL)
+    order = replace(order, amend_quantity=None, amend_price=None)
     order = d.note(order, EventKind.CANCEL_REQUESTED, command_id=command_id)
     return order if was is PENDING_CANCEL else moves.cancel_at_venue(d, order)
 

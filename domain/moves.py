@@ -132,15 +132,23 @@ def place_again(
     return d.ask(d.note(order, kind, command_id=command_id), Operation.PLACE)
 
 
+def doubt_amendment(d: Decision, order: Order) -> Order:
+    """What *order* is when a cancel takes the place of its amendment: that may come through all the same, or have done
+    so. It matters if the cancel is refused.
+    """
+    return replace(order, unknown_since=d.cause.now) if decision.amending(order) else order
+
+
 def replace_at_venue(d: Decision, order: Order, reason: str | None) -> Order:
     """Has the venue cancel what it wouldn't amend, for *reason*; what is left is placed anew after that."""
-    order = replace(move(order, Trigger.AMEND), after_cancel=AfterCancel.AMEND, looks=0)
+    order = move(doubt_amendment(d, order), Trigger.AMEND)
+    order = replace(order, after_cancel=AfterCancel.AMEND, looks=0)
     return cancel_at_venue(d, d.note(order, EventKind.CANCEL_REQUESTED, reason=reason))
 
 
-def amended(d: Decision, order: Order, evidence: Evidence) -> Order:
-    """The venue has made *order* smaller where it is. That may be what it has traded already."""
-    order = replace(order, quantity=order.amend_quantity or order.quantity, amend_quantity=None, looks=0)
+def amended(d: Decision, order: Order, quantity: int, evidence: Evidence) -> Order:
+    """The venue has brought *order* down to *quantity* where it is. That may be what it has traded already."""
+    order = replace(order, quantity=quantity, amend_quantity=None, unknown_since=None, looks=0)
     if not leaves(order):
         order = move(order, Trigger.LAST_FILL)
     order = d.note(replace(order, evidence=evidence), EventKind.ORDER_AMENDED, evidence=evidence)

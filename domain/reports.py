@@ -133,9 +133,12 @@ def _acknowledged(d: Decision, report: VenueReport, order: Order) -> Order | Non
     seen = max(_counted(report, order) or 0, order.attempt_cumulative or 0)
     order = replace(order, venue_order_id=report.venue_order_id or order.venue_order_id)
     if decision.amending(order) and report.order_quantity == decision.amended_attempt(order):
-        order = moves.amended(d, order, report.evidence)
+        order = moves.amended(d, order, order.amend_quantity or order.quantity, report.evidence)
     elif order.closing is None and _complete_at_less(report, order):
         return moves.leave_book(d, order, CANCELED, seen, report.evidence, Reason.REDUCED_AT_VENUE)
+    elif _came_through(report, order):
+        less = decision.sent(order) - (report.order_quantity or 0)
+        order = moves.amended(d, order, order.quantity - less, report.evidence)
     if seen > order.attempt_filled:
         order = replace(order, attempt_cumulative=seen)  # fills are on their way; a timer asks if they don't come
     if order.status in (UNKNOWN, PENDING_SUBMISSION):
@@ -145,8 +148,8 @@ def _acknowledged(d: Decision, report: VenueReport, order: Order) -> Order | Non
         return moves.cancel_at_venue(d, order)  # still on the book: the cancel has been lost
     if decision.amending(order) and report.operation is Operation.QUERY and _answers_last(d, report, order):
         return moves.replace_at_venue(d, order, Reason.NOT_AMENDED)  # it was asked after the amendment had been tried
-    if order.looks and order.status in (OPEN, PARTIALLY_FILLED) and not decision.amending(order):
-        return replace(order, looks=0)
+    if order.looks and _settles_doubt(d, report, order):
+        return replace(order, looks=0, unknown_since=None)
     return order
 
 
@@ -154,8 +157,30 @@ def _complete_at_less(report: VenueReport, order: Order) -> bool:
     """Whether the venue has nothing left of the attempt to trade, though less than was sent has traded: it has been
     made smaller there, and no fill will ever complete it.
     """
-    there = report.order_quantity
-    return there is not None and there < decision.sent(order) and (report.cumulative_quantity or 0) >= there
+    return _less(report, order) and (report.cumulative_quantity or 0) >= (report.order_quantity or 0)
+
+
+def _less(report: VenueReport, order: Order) -> bool:
+    """Whether the attempt is for less at the venue than is known here. It never grows again."""
+    return report.order_quantity is not None and report.order_quantity < decision.sent(order)
+
+
+def _came_through(report: VenueReport, order: Order) -> bool:
+    """Whether an amendment was carried out although a cancel had taken its place, which was refused."""
+    return _at_rest(order) and order.unknown_since is not None and _less(report, order)
+
+
+def _settles_doubt(d: Decision, report: VenueReport, order: Order) -> bool:
+    """Whether *report* shows what has become of *order*. If an amendment may come through, only a look that was asked
+    for when the venue could carry it out no more does.
+    """
+    since = order.unknown_since
+    late = since is None or (report.requested_at or 0) >= since + d.policy.unknown_bound(order.venue)
+    return late and _at_rest(order)
+
+
+def _at_rest(order: Order) -> bool:
+    return order.status in (OPEN, PARTIALLY_FILLED) and not decision.amending(order)
 
 
 def _answers_last(d: Decision, report: VenueReport, order: Order) -> bool:
@@ -291,9 +316,10 @@ def _cancel_rejected(d: Decision, report: VenueReport, order: Order) -> Order | 
             return replace(order, looks=order.looks + 1)  # it was there: a look that lags, or one that lies
         return _lost(d, moves.move(order, Trigger.OUTCOME_LOST), report)
     trigger = Trigger.CANCEL_FAILED_PARTIAL if order.filled_quantity else Trigger.CANCEL_FAILED
+    doubted = order.unknown_since is not None  # an amendment, sent before this cancel: it may be carried out after it
     doubtful = report.reason == Reason.ORDER_FILLED and leaves(order) > 0  # at more, or at less, than is known here
     order = replace(moves.move(order, trigger), after_cancel=NOTHING, amend_quantity=None, amend_price=None)
-    order = replace(order, looks=int(doubtful))
+    order = replace(order, looks=int(doubtful or doubted), unknown_since=d.cause.now if doubted else None)
     order = d.note(order, EventKind.CANCEL_REJECTED, evidence=report.evidence, reason=report.reason)
     return moves.trim(d, order, f"failed cancel of {order.order_id}") if leaves(order) else order
 

@@ -29,7 +29,8 @@ def remind(d: Decision, order: Order) -> None:
         return moves.keep(d, moves.end(d, order, EXPIRED, Evidence.DECISION, Reason.GOOD_TILL_PASSED))
     doubtful = order.looks > 0 and not decision.amending(order)  # a cancel came too late, says the venue: so look first
     if expiring and order.status in _RESTING and order.closing is None and not doubtful:
-        order = replace(moves.move(order, Trigger.CANCEL), after_cancel=AfterCancel.EXPIRE, amend_quantity=None)
+        order = moves.move(moves.doubt_amendment(d, order), Trigger.CANCEL)
+        order = replace(order, after_cancel=AfterCancel.EXPIRE, amend_quantity=None)
         order = d.note(order, EventKind.CANCEL_REQUESTED, reason=Reason.GOOD_TILL_PASSED)
         return moves.keep(d, moves.cancel_at_venue(d, order))
     return moves.keep(d, d.ask(order, Operation.QUERY))

@@ -236,3 +236,79 @@ def test_an_order_made_smaller_by_somebody_else_ends_once_that_has_traded(after_
 def test_an_order_made_smaller_by_somebody_else_is_open_as_long_as_it_is():
     order = an_order()
     assert untouched(told(shown(order, "0.4", cumulative_quantity=0, operation=None, evidence=Evidence.STREAM), order))
+
+
+# ── a cancel took its place, and was refused ────────────────────────────────────────────────────────────────────────
+
+BOUND = Policy().unknown_bound_us
+
+
+def canceled_in_vain(order):
+    """*order* again, after the venue has refused the cancel that had taken the place of its amendment."""
+    return stored(told(a_report("CANCEL_REJECTED", order, reason="TRADING_HALTED"), order))
+
+
+def replaced(order):
+    return stored(told(a_report(AMEND_REJECTED, order, reason="NOT_AMENDED"), order))
+
+
+CANCELS = {
+    "by its user": lambda: stored(commanded(a_cancel(), asked())),
+    "by its good-till date": lambda: stored(reminded(asked(time_in_force=TimeInForce.GTD, good_till=NOW - 1))),
+    "to be replaced": lambda: replaced(asked()),
+    "to be replaced, then by its user": lambda: stored(commanded(a_cancel(), replaced(asked()))),
+}
+
+
+@pytest.fixture(params=CANCELS)
+def in_doubt(request):
+    return canceled_in_vain(CANCELS[request.param]())
+
+
+def test_an_amendment_that_a_refused_cancel_had_replaced_is_looked_for(in_doubt):
+    assert (in_doubt.status, in_doubt.quantity, in_doubt.amend_quantity) == (OPEN, units("1"), None)
+    assert in_doubt.timer_at == NOW + Policy().look_interval_us
+    assert operations(reminded(in_doubt)) == ["QUERY"]
+
+
+@pytest.mark.parametrize("traded", ["0", "0.1"])
+def test_an_amendment_that_came_through_all_the_same_is_booked(in_doubt, traded):
+    order = in_doubt if traded == "0" else stored(told(a_fill(in_doubt, traded), in_doubt))
+    decided = told(shown(order, "0.4", cumulative_quantity=traded, operation=Operation.QUERY), order)
+    amended = stored(decided)
+    assert kinds(decided) == [EventKind.ORDER_AMENDED]
+    assert (amended.quantity, amended.looks, amended.unknown_since) == (units("0.4"), 0, None)
+    assert amended.reserved == an_order(quantity="0.4", filled_quantity=traded).reserved
+    assert untouched(told(shown(amended, "0.4", cumulative_quantity=traded, operation=Operation.QUERY), amended))
+
+
+def test_an_amendment_of_a_later_attempt_leaves_what_earlier_ones_traded():
+    order = an_order(status=PARTIALLY_FILLED, quantity="1", filled_quantity="0.3", attempt_filled="0", attempt=2)
+    doubtful = canceled_in_vain(stored(commanded(a_cancel(), stored(commanded(an_amendment(quantity="0.8"), order)))))
+    amended = stored(told(shown(doubtful, "0.5", cumulative_quantity="0", operation=Operation.QUERY), doubtful))
+    assert amended.quantity == units("0.8")
+
+
+def test_only_a_look_that_the_amendment_can_not_come_after_ends_the_doubt(in_doubt):
+    as_it_was = {"cumulative_quantity": "0", "operation": Operation.QUERY}
+    early = told(shown(in_doubt, "1", requested_at=NOW + BOUND - 1, **as_it_was), in_doubt, now=NOW + BOUND)
+    assert untouched(early)
+    late = stored(told(shown(in_doubt, "1", requested_at=NOW + BOUND, **as_it_was), in_doubt, now=NOW + BOUND))
+    assert (late.looks, late.unknown_since) == (0, None)
+
+
+def test_a_second_cancel_that_is_refused_leaves_the_doubt(in_doubt):
+    again = canceled_in_vain(stored(commanded(a_cancel(), in_doubt)))
+    assert (again.looks, again.unknown_since) == (1, NOW)
+
+
+def test_the_doubt_begins_when_the_cancel_comes_back():
+    """Before it the amendment may have waited here, to be sent."""
+    canceling = stored(commanded(a_cancel(), asked()))
+    refusal = a_report("CANCEL_REJECTED", canceling, reason="TRADING_HALTED")
+    assert stored(told(refusal, canceling, now=NOW + 60)).unknown_since == NOW + 60
+
+
+def test_a_refused_cancel_of_what_was_not_to_become_smaller_is_no_reason_to_look():
+    order = canceled_in_vain(stored(commanded(a_cancel(), an_order())))
+    assert (order.looks, order.unknown_since, order.timer_at) == (0, None, 0)
