@@ -147,11 +147,16 @@ def replace_at_venue(d: Decision, order: Order, reason: str | None) -> Order:
 
 
 def amended(d: Decision, order: Order, quantity: int, evidence: Evidence) -> Order:
-    """The venue has brought *order* down to *quantity* where it is. That may be what it has traded already."""
-    order = replace(order, quantity=quantity, amend_quantity=None, unknown_since=None, looks=0)
+    """The venue has brought *order* down to *quantity* where it is. That may be what it has traded already.
+
+    One that is about to be replaced still will be, and keeps its reserve for that.
+    """
+    order = replace(order, quantity=quantity, unknown_since=None, looks=0, evidence=evidence)
     if not leaves(order):
-        order = move(order, Trigger.LAST_FILL)
-    order = d.note(replace(order, evidence=evidence), EventKind.ORDER_AMENDED, evidence=evidence)
+        order = replace(move(order, Trigger.LAST_FILL), after_cancel=NOTHING)
+    if order.after_cancel is AfterCancel.AMEND:
+        return d.note(order, EventKind.ORDER_AMENDED, evidence=evidence)
+    order = d.note(replace(order, amend_quantity=None), EventKind.ORDER_AMENDED, evidence=evidence)
     return trim(d, order, f"amendment of {order.order_id}")
 
 

@@ -134,11 +134,11 @@ def _acknowledged(d: Decision, report: VenueReport, order: Order) -> Order | Non
     order = replace(order, venue_order_id=report.venue_order_id or order.venue_order_id)
     if decision.amending(order) and report.order_quantity == decision.amended_attempt(order):
         order = moves.amended(d, order, order.amend_quantity or order.quantity, report.evidence)
-    elif order.closing is None and _complete_at_less(report, order):
-        return moves.leave_book(d, order, CANCELED, seen, report.evidence, Reason.REDUCED_AT_VENUE)
-    elif _came_through(report, order):
+    elif order.closing is None and _came_through(report, order):
         less = decision.sent(order) - (report.order_quantity or 0)
         order = moves.amended(d, order, order.quantity - less, report.evidence)
+    elif order.closing is None and _complete_at_less(report, order):
+        return moves.leave_book(d, order, CANCELED, seen, report.evidence, Reason.REDUCED_AT_VENUE)
     if seen > order.attempt_filled:
         order = replace(order, attempt_cumulative=seen)  # fills are on their way; a timer asks if they don't come
     if order.status in (UNKNOWN, PENDING_SUBMISSION):
@@ -166,8 +166,9 @@ def _less(report: VenueReport, order: Order) -> bool:
 
 
 def _came_through(report: VenueReport, order: Order) -> bool:
-    """Whether an amendment was carried out although a cancel had taken its place, which was refused."""
-    return _at_rest(order) and order.unknown_since is not None and _less(report, order)
+    """Whether an amendment was carried out although a cancel had taken its place."""
+    on_book = order.status is PENDING_CANCEL or _at_rest(order)
+    return on_book and order.unknown_since is not None and _less(report, order)
 
 
 def _settles_doubt(d: Decision, report: VenueReport, order: Order) -> bool:

@@ -238,7 +238,7 @@ def test_an_order_made_smaller_by_somebody_else_is_open_as_long_as_it_is():
     assert untouched(told(shown(order, "0.4", cumulative_quantity=0, operation=None, evidence=Evidence.STREAM), order))
 
 
-# ── a cancel took its place, and was refused ────────────────────────────────────────────────────────────────────────
+# ── a cancel took its place ─────────────────────────────────────────────────────────────────────────────────────────
 
 BOUND = Policy().unknown_bound_us
 
@@ -261,8 +261,47 @@ CANCELS = {
 
 
 @pytest.fixture(params=CANCELS)
-def in_doubt(request):
-    return canceled_in_vain(CANCELS[request.param]())
+def canceling(request):
+    """An order whose cancel has taken the place of its amendment."""
+    return CANCELS[request.param]()
+
+
+@pytest.fixture
+def in_doubt(canceling):
+    """The same, after the venue has refused the cancel."""
+    return canceled_in_vain(canceling)
+
+
+def test_an_amendment_that_is_carried_out_before_the_cancel_is_booked(canceling):
+    seen = shown(canceling, "0.4", cumulative_quantity="0")
+    decided = told(seen, canceling)
+    amended = stored(decided)
+    assert (kinds(decided), decided.requests) == ([EventKind.ORDER_AMENDED], [])
+    assert (amended.status, amended.after_cancel, amended.quantity) == (
+        PENDING_CANCEL,
+        canceling.after_cancel,
+        units("0.4"),
+    )
+    assert untouched(told(seen, amended))
+    resting = canceled_in_vain(amended)
+    assert (resting.quantity, resting.looks) == (units("0.4"), 0)
+    assert resting.reserved == an_order(quantity="0.4").reserved
+
+
+def test_all_that_the_amendment_left_may_have_traded_before_the_cancel(canceling):
+    order = stored(told(a_fill(canceling, "0.4"), canceling))
+    ended = stored(told(shown(order, "0.4", cumulative_quantity="0.4"), order))
+    assert (ended.status, ended.after_cancel, ended.reserved) == (FILLED, AfterCancel.NOTHING, 0)
+
+
+def test_a_replacement_keeps_its_reserve_though_the_amendment_before_it_comes_through():
+    """It is to be larger than what the amendment asked for, which was in doubt when it was asked for."""
+    doubtful = canceled_in_vain(stored(commanded(a_cancel(), asked())))
+    replacing = stored(commanded(an_amendment(quantity="2"), doubtful))
+    amended = stored(told(shown(replacing, "0.4", cumulative_quantity="0"), replacing))
+    assert (amended.quantity, amended.reserved) == (units("0.4"), replacing.reserved)
+    again = stored(told(a_report("CANCELED", amended, cumulative_quantity="0"), amended))
+    assert (again.quantity, again.reserved) == (units("2"), an_order(quantity="2").reserved)
 
 
 def test_an_amendment_that_a_refused_cancel_had_replaced_is_looked_for(in_doubt):
@@ -280,6 +319,20 @@ def test_an_amendment_that_came_through_all_the_same_is_booked(in_doubt, traded)
     assert (amended.quantity, amended.looks, amended.unknown_since) == (units("0.4"), 0, None)
     assert amended.reserved == an_order(quantity="0.4", filled_quantity=traded).reserved
     assert untouched(told(shown(amended, "0.4", cumulative_quantity=traded, operation=Operation.QUERY), amended))
+
+
+def test_what_an_amendment_left_may_have_traded_before_it_is_known(in_doubt):
+    seen = shown(in_doubt, "0.4", cumulative_quantity="0.4", operation=Operation.QUERY)
+    amended = stored(told(seen, in_doubt))
+    assert (amended.status, amended.quantity, amended.attempt_cumulative) == (OPEN, units("0.4"), units("0.4"))
+    assert untouched(told(seen, amended)), "its trades are awaited, however often it is said that there are some"
+    filled = stored(told(a_fill(amended, "0.4"), amended))
+    assert (filled.status, filled.reserved, filled.reason) == (FILLED, 0, None)
+
+
+def test_an_amendment_is_of_no_interest_once_the_order_has_left_the_book(in_doubt):
+    closing = stored(told(a_report("CANCELED", in_doubt, cumulative_quantity="0.4"), in_doubt))
+    assert untouched(told(shown(closing, "0.4", cumulative_quantity="0.4", operation=Operation.QUERY), closing))
 
 
 def test_an_amendment_of_a_later_attempt_leaves_what_earlier_ones_traded():
