@@ -317,10 +317,10 @@ def _cancel_rejected(d: Decision, report: VenueReport, order: Order) -> Order | 
             return replace(order, looks=order.looks + 1)  # it was there: a look that lags, or one that lies
         return _lost(d, moves.move(order, Trigger.OUTCOME_LOST), report)
     trigger = Trigger.CANCEL_FAILED_PARTIAL if order.filled_quantity else Trigger.CANCEL_FAILED
-    doubted = order.unknown_since is not None  # an amendment, sent before this cancel: it may be carried out after it
+    unproven = order.unknown_since is not None  # an amendment, sent before this cancel: it may be carried out after it
     doubtful = report.reason == Reason.ORDER_FILLED and leaves(order) > 0  # at more, or at less, than is known here
     order = replace(moves.move(order, trigger), after_cancel=NOTHING, amend_quantity=None, amend_price=None)
-    order = replace(order, looks=int(doubtful or doubted), unknown_since=d.cause.now if doubted else None)
+    order = replace(order, looks=int(doubtful or unproven), unknown_since=d.cause.now if unproven else None)
     order = d.note(order, EventKind.CANCEL_REJECTED, evidence=report.evidence, reason=report.reason)
     return moves.trim(d, order, f"failed cancel of {order.order_id}") if leaves(order) else order
 

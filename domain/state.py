@@ -26,8 +26,9 @@ class Order(Message, frozen=True):
     arrived keeps it). *attempt_filled* is what this attempt has traded as booked here, *attempt_cumulative* what the
     venue says it had traded when it left the book as *closing*: the order ends when the two agree, so no fill that the
     venue counts is left out. *reserved* is what is left of the reserve, in *reserve_asset*. *looks* counts look-ups
-    that found nothing since *unknown_since*. *timer_at* is when the order next wants a look (0: never).
-    *accepted_offset* is where the placing command stood in the log.
+    that found nothing since *unknown_since*, which an order on the book has while an amendment may come through whose
+    place a cancel has taken. *timer_at* is when the order next wants a look (0: never). *accepted_offset* is where the
+    placing command stood in the log.
     """
 
     order_id: str
