@@ -122,8 +122,8 @@ def test_nobody_is_stopped_before_all_is_back(stage_of, tmp_path, monkeypatch):
     owns(tmp_path, "worker-0", 2)
     owns(tmp_path, "worker-1", 3)
     theatre.recoveries.expect("broker killed", "broker", 1, {3})
-    threading.Timer(0.5, theatre.recoveries.hear, (3, 2, 3)).start()
     began_us = time.time_ns() // 1_000
+    threading.Timer(0.5, theatre.recoveries.hear, (3, 2, 3)).start()
     deeds.stop_past_session(theatre, 0.1, Random(1))
     (blow,) = theatre.blows
     assert blow.at_us - began_us >= 500_000
