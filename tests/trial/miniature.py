@@ -6,7 +6,7 @@ from decimal import Decimal
 import msgspec
 
 from runtime.trial import oracle, wire
-from runtime.trial.oracle.evidence import Evidence, Record, Rows, Tables
+from runtime.trial.oracle.evidence import NO_ROWS, Evidence, Record, Rows, Tables
 from runtime.trial.plan import Sent
 from runtime.trial.publish import digest
 
@@ -60,9 +60,7 @@ class Run:
 
     def evidence(self):
         nothing = Tables({}, {}, {}, {})
-        evidence = Evidence(
-            sent=self.sent, records=self.records, journal=self.journal, tables=nothing, rows=Rows({}, {}, {}, {})
-        )
+        evidence = Evidence(sent=self.sent, records=self.records, journal=self.journal, tables=nothing, rows=NO_ROWS)
         offsets = {}
         for topic, records in self.records.items():
             for record in records:

@@ -406,7 +406,7 @@ def test_a_missing_row_is_noticed(run):
     evidence = run.evidence()
     del evidence.rows.offsets["ledger-entries", HOME][-1]
     assert not clickhouse.clickhouse_holds_every_record_once(evidence).holds
-    assert clickhouse.duplicates(evidence) == 0
+    assert (clickhouse.missing(evidence), clickhouse.duplicates(evidence)) == (1, 0)
 
 
 def test_orders_counted_otherwise_in_clickhouse_are_noticed(run):

@@ -2,12 +2,16 @@
 
 import json
 import time
+from types import SimpleNamespace
 
 import pytest
 
-from runtime.trial import settle
+from runtime.trial import collect, publish, settle
+from runtime.trial import run as trial
 from runtime.trial.journal import Journal
-from runtime.trial.plan import Expect, Sent
+from runtime.trial.oracle import clickhouse
+from runtime.trial.oracle.evidence import Record, Rows, Tables
+from runtime.trial.plan import Expect, Sent, Shape
 from runtime.trial.run import READINGS_MAX, Run
 from runtime.trial.settle import Unrest
 from runtime.trial.watch import Mirror
@@ -133,3 +137,44 @@ def test_the_evidence_is_of_one_moment_or_is_read_again_within_a_bound(moments, 
     run._happened = lambda: next(left)
     run._read = lambda: read.append(1) or len(read)
     assert run.evidence() == len(read) == readings
+
+
+class Stored:
+    """A run whose evidence is two records, and what ClickHouse shows of them, one look after the other."""
+
+    def __init__(self, monkeypatch, *looks):
+        self.looks, self.asked = [Rows({("order-events", 0): offsets}, {}, {}, {}) for offsets in looks], 0
+        records = {"order-events": [Record("order-events", 0, offset, 1, b"k", b"v", {}) for offset in (0, 2)]}
+        monkeypatch.setattr(collect, "records", lambda *_: records)
+        monkeypatch.setattr(collect, "tables", lambda *_: Tables({}, {}, {}, {}))
+        monkeypatch.setattr(collect, "rows", self.rows)
+        monkeypatch.setattr(publish, "acknowledged", lambda _log: [])
+        monkeypatch.setattr(trial, "SINK_S", 0.05)
+        self.run = Run.__new__(Run)
+        self.run.shape = Shape(commands=0, users=1, partitions=1, seed=1)
+        self.run.clickhouse = self.run._log = None
+        self.run._running = SimpleNamespace(endpoints=SimpleNamespace(venues={}, bootstrap=""))
+        self.run.journal = SimpleNamespace(lines=[])
+        self.run._gauge = SimpleNamespace(rows=9)  # others came later
+        self.run._pause = lambda: time.sleep(0.001)
+
+    def rows(self, _clickhouse):
+        self.asked += 1
+        return self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
+
+
+def test_clickhouse_is_waited_for_until_it_has_each_record_whatever_else_it_counts(monkeypatch):
+    stored = Stored(monkeypatch, [0], [0, 4], [0, 2, 4])
+    assert clickhouse.missing(stored.run._read()) == 0
+    assert stored.asked == 3
+
+
+def test_what_clickhouse_never_gets_is_missing_after_a_while(monkeypatch):
+    assert clickhouse.missing(Stored(monkeypatch, [0]).run._read()) == 1
+
+
+def test_nothing_is_read_before_clickhouse_counts_enough(monkeypatch):
+    stored = Stored(monkeypatch, [0, 2])
+    stored.run._gauge.rows = None
+    assert clickhouse.missing(stored.run._read()) == 0
+    assert stored.asked == 1, "at the end, in any case"

@@ -11,6 +11,11 @@ def duplicates(evidence: Evidence) -> int:
     return sum((_stored(evidence, at) - evidence.rows_due(at)).total() for at in evidence.rows.offsets)
 
 
+def missing(evidence: Evidence) -> int:
+    """How many rows are not there, or not yet, over all tables. What came after the evidence makes up for none."""
+    return sum((evidence.rows_due(at) - _stored(evidence, at)).total() for at in evidence.partitions)
+
+
 def clickhouse_holds_every_record_once(evidence: Evidence) -> Check:
     """Per topic and partition, the offsets of the rows are those of the records; a journal entry is a row a posting."""
 

@@ -74,6 +74,10 @@ class Rows(msgspec.Struct, frozen=True):
     orders: Mapping[str, int]
 
 
+#: What an empty ClickHouse says.
+NO_ROWS: Final = Rows({}, {}, {}, {})
+
+
 class Check(msgspec.Struct, frozen=True):
     """One finding: *faults* name what is wrong, none if all is well; *looked_at* says how much was compared."""
 
@@ -170,6 +174,10 @@ class Evidence:
     def rows_due(self, at: tuple[str, int]) -> Counter[int]:
         """How many rows each offset should have: one, if only as a dead letter; a journal entry one a posting."""
         return self._rows_due.get(at, Counter())
+
+    @cached_property
+    def rows_due_in_all(self) -> int:
+        return sum(due.total() for due in self._rows_due.values())
 
     def lines(self, *events: str) -> list[Line]:
         """The journal's lines of these *events*."""
